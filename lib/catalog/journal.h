@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal - the daemon's own rows in SQLite: jobs, and how far restores have come.
+ *
+ * One file, `<state>/journal.db`, apart from the catalogs: a catalog can then be thrown away without
+ * losing the jobs, and no job's commit waits for another file's lock. It is not a copy of anything: lost with the file is the
+ * history, never data. synchronous=FULL: a job that was answered with 202 survives a power cut.
+ *
+ * Threads: a handle belongs to one thread at a time.
+ */
+#ifndef TM_CATALOG_JOURNAL_H
+#define TM_CATALOG_JOURNAL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/own.h"
+#include "base/slice.h"
+
+struct tm_journal;
+
+enum tm_code tm_journal_open(
+        const char *path, struct tm_journal **out, struct tm_err *err) TM_MUST_CHECK;
+void tm_journal_close(struct tm_journal *journal);
+TM_OWNABLE(struct tm_journal *, tm_journal_close);
+
+enum tm_job_kind { TM_JOB_BACKUP, TM_JOB_RESTORE };
+enum tm_job_state {
+    TM_JOB_QUEUED,
+    TM_JOB_RUNNING,
+    TM_JOB_SUCCEEDED,
+    TM_JOB_PARTIAL,
+    TM_JOB_FAILED,
+    TM_JOB_CANCELLED,
+};
+const char *tm_job_kind_name(enum tm_job_kind kind);    /* "backup", "restore" */
+const char *tm_job_state_name(enum tm_job_state state); /* "queued", "running", ... */
+
+struct tm_job_row {
+    struct tm_id16 id;
+    enum tm_job_kind kind;
+    enum tm_job_state state;
+    const char *policy;       /* "" where it has none */
+    const char *cluster;
+    const char *requested_by; /* "schedule", "socket:uid=0", "token:oncall" */
+    const char *request_id;
+    const char *request;      /* JSON: the body as accepted, enough to take the job up again */
+    const char *result;       /* JSON object, NULL until finished */
+    const char *error;        /* JSON problem object, NULL unless failed */
+    const char *warnings;     /* JSON array, NULL: none */
+    int64_t created_ms;
+    int64_t started_ms;  /* 0: not yet */
+    int64_t finished_ms; /* 0: not yet */
+    int64_t resumed;     /* how often it was taken up again after a restart */
+};
+
+/* Insert or replace the whole row; durable when this returns. */
+enum tm_code tm_journal_put_job(
+        struct tm_journal *journal, const struct tm_job_row *row, struct tm_err *err) TM_MUST_CHECK;
+/* *found is false when there is none. */
+enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16 *id,
+        struct tm_arena *arena, struct tm_job_row *out, bool *found, struct tm_err *err)
+        TM_MUST_CHECK;
+
+struct tm_job_query {
+    int kind;  /* enum tm_job_kind; -1: any */
+    int state; /* enum tm_job_state; -1: any; -2: queued or running */
+    const char *policy;           /* NULL: any */
+    int64_t since_ms;             /* created at or after; INT64_MIN: any */
+    const struct tm_id16 *before; /* keyset; NULL: from the newest */
+    size_t limit;
+};
+/* Newest first. */
+enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_query *query,
+        struct tm_arena *arena, struct tm_job_row **out, size_t *count,
+        struct tm_err *err) TM_MUST_CHECK;
+/* Remove finished jobs created before; how many. */
+enum tm_code tm_journal_prune_jobs(struct tm_journal *journal, int64_t before_ms, int64_t *removed,
+        struct tm_err *err) TM_MUST_CHECK;
+
+/* A target topic of a restore: written before it is created, so that a resumed job knows it as its own. */
+struct tm_restore_target {
+    const char *topic;   /* target name */
+    bool created;        /* by this job (else it was there, empty) */
+    bool configured;     /* its final configuration has been set */
+    const char *configs; /* JSON: what to set at the end; NULL: nothing */
+};
+enum tm_code tm_journal_put_target(struct tm_journal *journal, const struct tm_id16 *job,
+        const struct tm_restore_target *target, struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_journal_targets(struct tm_journal *journal, const struct tm_id16 *job,
+        struct tm_arena *arena, struct tm_restore_target **out, size_t *count,
+        struct tm_err *err) TM_MUST_CHECK;
+
+#endif
