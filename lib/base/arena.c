@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +112,8 @@ char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...)
     va_list again;
     va_copy(again, args);
 
-    int len = vsnprintf(NULL, 0, fmt, args);
+    char probe[128];
+    int len = vsnprintf(probe, sizeof(probe), fmt, args);
     tm_assert(len >= 0);
     char *text = tm_arena_alloc(arena, (size_t)len + 1, 1);
     (void)vsnprintf(text, (size_t)len + 1, fmt, again);

@@ -40,6 +40,14 @@ int64_t tm_boot_ns(void)
     return read_ns(CLOCK_BOOTTIME);
 }
 
+struct timespec tm_mono_after_ms(int64_t ms)
+{
+    const int64_t century_ms = INT64_C(36525) * MS_PER_DAY;
+    int64_t bounded_ms = ms < 0 ? 0 : ms > century_ms ? century_ms : ms;
+    int64_t then_ns = tm_mono_ns() + bounded_ms * NS_PER_MS;
+    return (struct timespec){.tv_sec = then_ns / ns_per_second, .tv_nsec = then_ns % ns_per_second};
+}
+
 void tm_sleep_ms(int64_t ms)
 {
     if (ms <= 0) {

@@ -56,7 +56,8 @@ enum { TM_JSON_DEPTH_MAX = 32, TM_JSON_VALUES_MAX = 100000 };
 
 /*
  * Read one document; the values live in `arena`. On failure TM_E_USAGE (malformed, duplicate key)
- * or TM_E_LIMIT (too deep, too many values), the message says what and where, *pos the same.
+ * or TM_E_LIMIT (too deep, too many values), the message says what and where ("line 3, column 9:
+ * what"), *pos the same; `pos` may be NULL.
  */
 enum tm_code tm_json_read(struct tm_slice text, struct tm_arena *arena,
         const struct tm_json_value **out, struct tm_json_pos *pos, struct tm_err *err) TM_MUST_CHECK;

@@ -29,6 +29,14 @@ const char *tm_format_duration(int64_t ms, char *text);
 
 /* Is it well-formed UTF-8 without NUL? (RFC 3629: no surrogates, no overlong forms.) */
 bool tm_is_utf8(struct tm_slice bytes);
+/* Bytes (1 to 4) of the well-formed UTF-8 character that `bytes` begin with; 0 if they do not. */
+size_t tm_utf8_len(struct tm_slice bytes);
+/* Append `bytes` to `out`, with U+FFFD in place of each byte that is not UTF-8. */
+struct tm_buf;
+void tm_utf8_clean(struct tm_slice bytes, struct tm_buf *out);
+
+/* The shortest decimal that reads back as `value`: "5", "0.1", "1e+300"; "NaN", "+Inf", "-Inf". */
+const char *tm_format_real(double value, char text[32]);
 
 /* The name nearest to `given` by edit distance, at most 2 away (1 for short names); else NULL. */
 const char *tm_nearest(const char *given, const char *const *names, size_t count);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tm_config - the configuration: read from YAML, checked as a whole, with the place of every error.
+ *
+ * Options are declared once, in options.def; from there come the parser's table, the defaults, the
+ * example file and the reference page. YAML is restricted: one document, no anchors, aliases, tags or
+ * merge keys, depth 16, 1 MiB, 10,000 events; scalars are text until the schema types them.
+ *
+ * References stand for a whole scalar: ${env:NAME}, ${env:NAME:-default}, ${file:/path},
+ * ${credential:name} (in $CREDENTIALS_DIRECTORY, else $TIDEMARK_CREDENTIALS_DIRECTORY).
+ *
+ * Threads: a loaded configuration is read-only; any thread may read it.
+ */
+#ifndef TM_CONFIG_TM_CONFIG_H
+#define TM_CONFIG_TM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/log.h"
+#include "policy/schedule.h"
+#include "policy/select.h"
+
+struct tm_pair {
+    const char *name;
+    const char *value;
+};
+
+struct tm_config_cluster {
+    const char *name;
+    const char *bootstrap; /* "host:port,host:port" */
+    struct tm_pair *rdkafka;
+    size_t rdkafka_count;
+};
+
+enum tm_vault_type { TM_VAULT_DISK };
+
+struct tm_config_vault {
+    const char *name;
+    enum tm_vault_type type;
+    const char *path;
+    const char *key_file;        /* as written, for messages; NULL: a passphrase is used */
+    struct tm_slice key;         /* the 32 bytes, or the passphrase without its newline; locked away
+                                    from logs and answers */
+    bool key_is_passphrase;
+    bool create;
+    int compression_level; /* 0: compression: none */
+};
+
+enum tm_overlap { TM_OVERLAP_SKIP, TM_OVERLAP_QUEUE };
+enum tm_catch_up { TM_CATCH_UP_ONCE, TM_CATCH_UP_NONE };
+
+struct tm_config_policy {
+    const char *name;
+    const struct tm_config_cluster *cluster;
+    const struct tm_config_vault *vault;
+    struct tm_select *select;
+    const char *const *include; /* as written, for answers */
+    size_t include_count;
+    const char *const *exclude;
+    size_t exclude_count;
+    const char *schedule_text;
+    struct tm_schedule schedule;
+    enum tm_overlap overlap;
+    enum tm_catch_up catch_up;
+    int64_t timeout_ms; /* 0: none */
+    int64_t rpo_ms;     /* 0: none */
+    bool read_uncommitted;
+    bool from_latest;
+    unsigned workers; /* limits.workers: topics side by side */
+};
+
+struct tm_config_token { /* a line of tokens_file */
+    const char *name;
+    unsigned scopes; /* enum tm_scope bits */
+    struct tm_hash sha256;
+    int64_t expires_ms; /* 0: never */
+};
+
+enum tm_scope { TM_SCOPE_READ = 1, TM_SCOPE_OPERATE = 2, TM_SCOPE_RESTORE = 4, TM_SCOPE_ADMIN = 8 };
+
+struct tm_config {
+    struct {
+        const char *socket;         /* "": none */
+        const char *listen;         /* "host:port", "": none; loopback only, until there is TLS */
+        const char *metrics_listen; /* "": served on `listen` */
+        const char *socket_group;   /* "": none */
+        int64_t max_body;
+        int64_t max_connections;
+        struct tm_config_token *tokens;
+        size_t token_count;
+    } server;
+    struct {
+        const char *dir;
+    } state;
+    struct {
+        enum tm_log_level level;
+        enum tm_log_format format;
+    } log;
+    struct {
+        int64_t max;
+        int64_t memory;
+    } workers;
+    struct {
+        int64_t keep_ms;
+        int64_t max_running;
+        int64_t max_queued;
+    } jobs;
+    struct tm_config_cluster *clusters;
+    size_t cluster_count;
+    struct tm_config_vault *vaults;
+    size_t vault_count;
+    struct tm_config_policy *policies;
+    size_t policy_count;
+    struct tm_arena arena;
+};
+
+void tm_config_free(struct tm_config *config); /* wipes keys */
+TM_OWNABLE(struct tm_config *, tm_config_free);
+
+/* What was found: "FILE:LINE:COL: error|warning: PATH: what; what to do", one a line, in file order. */
+struct tm_config_report {
+    struct tm_buf text;
+    unsigned errors; /* at most 50 are listed */
+    unsigned warnings;
+};
+void tm_config_report_done(struct tm_config_report *report);
+
+/*
+ * How a librdkafka property is checked: TM_E_USAGE with the reason. The daemon passes
+ * tm_kafka_check_property(); config itself does not know Kafka.
+ */
+typedef enum tm_code (*tm_config_property_check)(
+        const char *name, const char *value, struct tm_err *err);
+
+struct tm_config_load_options {
+    const char *path;
+    tm_config_property_check check_property; /* NULL: not checked */
+    bool read_secrets; /* false: references and key files are not opened (editor, CI) */
+};
+
+/*
+ * Load and check everything; all errors are reported, not the first only. TM_E_USAGE when there is
+ * one (then *out is unchanged and `report` lists them), TM_E_MISSING / TM_E_IO / TM_E_LIMIT when the
+ * file itself cannot be read. Warnings alone are TM_OK.
+ */
+enum tm_code tm_config_load(const struct tm_config_load_options *options, struct tm_config **out,
+        struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
+
+/* The same from text in memory; `name` stands for the file. For tests, the fuzzer and the API. */
+enum tm_code tm_config_parse(struct tm_slice text, const char *name,
+        const struct tm_config_load_options *options, struct tm_config **out,
+        struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
+
+const struct tm_config_policy *tm_config_find_policy(const struct tm_config *config, const char *name);
+const struct tm_config_cluster *tm_config_find_cluster(const struct tm_config *config, const char *name);
+const struct tm_config_vault *tm_config_find_vault(const struct tm_config *config, const char *name);
+
+/* Reference page (Markdown) and full example (YAML) from options.def; for the tools that write docs. */
+void tm_config_reference(struct tm_buf *out);
+void tm_config_example(struct tm_buf *out);
+
+#endif

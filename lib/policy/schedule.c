@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/schedule.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "policy/shown.h"
+
+/* Below this a run would be due before the last one's commit could be. */
+static const int64_t shortest_every_ms = 1000;
+
+static const int64_t end_of_9999_ms = INT64_C(253402300800000);
+
+static enum tm_code parse_every(const char *duration, int64_t *out, struct tm_err *err)
+{
+    int64_t every_ms = 0;
+    duration += strspn(duration, " \t");
+    if (*duration == '\0') {
+        return tm_err_set(err, TM_E_USAGE, "\"@every\" needs a duration: \"@every 5m\"");
+    }
+    enum tm_code code = tm_parse_duration_ms(duration, &every_ms, err);
+    if (code != TM_OK) {
+        return tm_err_wrap(err, "@every");
+    }
+    if (every_ms < shortest_every_ms) {
+        char shown[TM_SHOWN_MAX];
+        return tm_err_set(err, TM_E_USAGE, "@every: at least 1s, got %s",
+                tm_shown(duration, strlen(duration), shown));
+    }
+    *out = every_ms;
+    return TM_OK;
+}
+
+enum tm_code tm_schedule_parse(const char *text, struct tm_schedule *out, struct tm_err *err)
+{
+    static const char every[] = "@every";
+    size_t word = strcspn(text, " \t");
+    struct tm_schedule schedule = {.kind = TM_SCHEDULE_BY_HAND};
+    enum tm_code code = TM_OK;
+
+    if (word == strlen(every) && strncmp(text, every, word) == 0) {
+        schedule.kind = TM_SCHEDULE_EVERY;
+        code = parse_every(text + word, &schedule.every_ms, err);
+    } else if (*text != '\0') {
+        schedule.kind = TM_SCHEDULE_CRON;
+        code = tm_cron_parse(text, &schedule.cron, err);
+    }
+    if (code == TM_OK) {
+        *out = schedule;
+    }
+    return code;
+}
+
+static bool next_multiple(int64_t every_ms, int64_t after_ms, int64_t *next_ms)
+{
+    int64_t passed = after_ms / every_ms - (after_ms % every_ms < 0 ? 1 : 0);
+    int64_t next = 0;
+    if (__builtin_mul_overflow(passed + 1, every_ms, &next) || next >= end_of_9999_ms) {
+        return false;
+    }
+    *next_ms = next;
+    return true;
+}
+
+bool tm_schedule_next(const struct tm_schedule *schedule, int64_t after_ms, int64_t *next_ms)
+{
+    switch (schedule->kind) {
+    case TM_SCHEDULE_BY_HAND:
+        return false;
+    case TM_SCHEDULE_CRON:
+        return tm_cron_next(&schedule->cron, after_ms, next_ms);
+    case TM_SCHEDULE_EVERY:
+        return next_multiple(schedule->every_ms, after_ms, next_ms);
+    }
+    return false;
+}
+
+int64_t tm_schedule_interval_ms(const struct tm_schedule *schedule)
+{
+    switch (schedule->kind) {
+    case TM_SCHEDULE_BY_HAND:
+        return 0;
+    case TM_SCHEDULE_CRON:
+        return tm_cron_longest_gap_ms(&schedule->cron);
+    case TM_SCHEDULE_EVERY:
+        return schedule->every_ms;
+    }
+    return 0;
+}
