@@ -107,6 +107,7 @@ char *tm_arena_strdup(struct tm_arena *arena, const char *text)
 
 char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...)
 {
+    tm_assert(fmt != NULL); /* gcc 12 with -fsanitize=undefined takes it for NULL below */
     va_list args;
     va_start(args, fmt);
     va_list again;

@@ -25,8 +25,8 @@ void tm_arena_done(struct tm_arena *arena); /* free everything; the arena is emp
 /* Zeroed memory for `count` objects of `size` bytes, aligned for any type; aborts, never NULL. */
 void *tm_arena_alloc(struct tm_arena *arena, size_t count, size_t size);
 struct tm_slice tm_arena_dup(struct tm_arena *arena, struct tm_slice bytes); /* keeps null null */
-char *tm_arena_str(struct tm_arena *arena, struct tm_slice text);           /* NUL-terminated copy */
-char *tm_arena_strdup(struct tm_arena *arena, const char *text);            /* NULL stays NULL */
+char *tm_arena_str(struct tm_arena *arena, struct tm_slice text); /* NUL-terminated copy */
+char *tm_arena_strdup(struct tm_arena *arena, const char *text);  /* NULL stays NULL */
 char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...) TM_PRINTF(2, 3);
 
 #endif

@@ -26,10 +26,10 @@ struct tm_buf {
     size_t capacity;
 };
 
-void tm_buf_done(struct tm_buf *buf);                   /* free the bytes; the buffer is empty again */
-void tm_buf_clear(struct tm_buf *buf);                  /* forget the bytes, keep the memory */
+void tm_buf_done(struct tm_buf *buf);  /* free the bytes; the buffer is empty again */
+void tm_buf_clear(struct tm_buf *buf); /* forget the bytes, keep the memory */
 void tm_buf_reserve(struct tm_buf *buf, size_t extra);  /* room for `extra` more bytes */
-uint8_t *tm_buf_extend(struct tm_buf *buf, size_t len); /* append `len` unset bytes; where they lie */
+uint8_t *tm_buf_extend(struct tm_buf *buf, size_t len); /* append unset bytes; where they lie */
 struct tm_slice tm_buf_slice(const struct tm_buf *buf); /* borrowed until the next change */
 const char *tm_buf_text(const struct tm_buf *buf);      /* never NULL; borrowed likewise */
 char *tm_buf_take_text(struct tm_buf *buf); /* the bytes as a string for free(); leaves it empty */

@@ -53,7 +53,8 @@ void tm_sleep_ms(int64_t ms)
     if (ms <= 0) {
         return;
     }
-    struct timespec left = {.tv_sec = ms / MS_PER_SECOND, .tv_nsec = ms % MS_PER_SECOND * NS_PER_MS};
+    struct timespec left = {
+            .tv_sec = ms / MS_PER_SECOND, .tv_nsec = ms % MS_PER_SECOND * NS_PER_MS};
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR) {
     }
 }
@@ -194,8 +195,8 @@ static bool read_offset(const char **cursor, int64_t *ms)
     bool west = **cursor == '-';
     unsigned hour = 0;
     unsigned minute = 0;
-    if (!read_char(cursor, "+-") || !read_digits(cursor, 2, 23, &hour) ||
-            !read_char(cursor, ":") || !read_digits(cursor, 2, 59, &minute)) {
+    if (!read_char(cursor, "+-") || !read_digits(cursor, 2, 23, &hour) || !read_char(cursor, ":") ||
+            !read_digits(cursor, 2, 59, &minute)) {
         return false;
     }
     int64_t offset_ms = ((int64_t)hour * 60 + minute) * 60 * MS_PER_SECOND;

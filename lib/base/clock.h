@@ -15,9 +15,9 @@
 
 enum { TM_TIME_TEXT_MAX = 40 };
 
-int64_t tm_now_ms(void);      /* UTC, milliseconds since the epoch */
-int64_t tm_mono_ns(void);     /* CLOCK_MONOTONIC */
-int64_t tm_boot_ns(void);     /* CLOCK_BOOTTIME: goes on while the machine sleeps */
+int64_t tm_now_ms(void);  /* UTC, milliseconds since the epoch */
+int64_t tm_mono_ns(void); /* CLOCK_MONOTONIC */
+int64_t tm_boot_ns(void); /* CLOCK_BOOTTIME: goes on while the machine sleeps */
 /* CLOCK_MONOTONIC `ms` from now, as the timed waits of pthreads take it; far ahead is capped. */
 struct timespec tm_mono_after_ms(int64_t ms);
 void tm_sleep_ms(int64_t ms); /* at least that long; for back-off loops, never on the event loop */

@@ -66,8 +66,7 @@ static void cut_to(struct tm_buf *buf, size_t len)
     }
 }
 
-enum tm_code tm_fs_read(
-        const char *path, size_t max_bytes, struct tm_buf *out, struct tm_err *err)
+enum tm_code tm_fs_read(const char *path, size_t max_bytes, struct tm_buf *out, struct tm_err *err)
 {
     TM_FD_OWN int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -76,7 +75,8 @@ enum tm_code tm_fs_read(
     size_t before = out->len;
     struct stat info;
     size_t step = READ_STEP;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size < READ_STEP) {
+    /* A file in /proc has size 0 and is not empty. */
+    if (fstat(fd, &info) == 0 && info.st_size > 0 && info.st_size < READ_STEP) {
         step = (size_t)info.st_size + 1; /* one more, to see the end */
     }
     for (;;) {
@@ -175,8 +175,8 @@ static enum tm_code write_new(
     return fsync(fd) == 0 ? TM_OK : failed("sync", path, err);
 }
 
-static enum tm_code replace_by_way_of(char *temporary, const char *path, struct tm_slice bytes,
-        unsigned mode, struct tm_err *err)
+static enum tm_code replace_by_way_of(
+        char *temporary, const char *path, struct tm_slice bytes, unsigned mode, struct tm_err *err)
 {
     TM_FD_OWN int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {

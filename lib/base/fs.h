@@ -14,8 +14,8 @@
 #include "base/err.h"
 
 /* Append the whole file to `out`; TM_E_LIMIT when it has more than `max_bytes`. */
-enum tm_code tm_fs_read(const char *path, size_t max_bytes, struct tm_buf *out,
-        struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_fs_read(
+        const char *path, size_t max_bytes, struct tm_buf *out, struct tm_err *err) TM_MUST_CHECK;
 /* Append bytes [offset, offset + len) to `out`; TM_E_CORRUPT when the file ends before. */
 enum tm_code tm_fs_read_range(int fd, const char *path, uint64_t offset, size_t len,
         struct tm_buf *out, struct tm_err *err) TM_MUST_CHECK;
@@ -23,8 +23,8 @@ enum tm_code tm_fs_read_range(int fd, const char *path, uint64_t offset, size_t 
 enum tm_code tm_fs_write_all(
         int fd, const char *path, struct tm_slice bytes, struct tm_err *err) TM_MUST_CHECK;
 /* Replace the file by way of a temporary beside it: write, fsync, rename, fsync of the directory. */
-enum tm_code tm_fs_replace(const char *path, struct tm_slice bytes, unsigned mode,
-        struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_fs_replace(
+        const char *path, struct tm_slice bytes, unsigned mode, struct tm_err *err) TM_MUST_CHECK;
 /* fsync a directory, so that names made in it last. */
 enum tm_code tm_fs_sync_dir(const char *path, struct tm_err *err) TM_MUST_CHECK;
 /* mkdir -p; each new folder gets `mode`. */

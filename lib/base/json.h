@@ -40,10 +40,10 @@ struct tm_json_value {
     int64_t integer;
     double real;
     const char *string;
-    const char *key;              /* name within the object it belongs to; NULL elsewhere */
-    struct tm_json_value *first;  /* first element or member */
-    struct tm_json_value *next;   /* next sibling, in the order given */
-    size_t count;                 /* elements or members */
+    const char *key;             /* name within the object it belongs to; NULL elsewhere */
+    struct tm_json_value *first; /* first element or member */
+    struct tm_json_value *next;  /* next sibling, in the order given */
+    size_t count;                /* elements or members */
 };
 
 struct tm_json_pos { /* where reading stopped */
@@ -60,7 +60,8 @@ enum { TM_JSON_DEPTH_MAX = 32, TM_JSON_VALUES_MAX = 100000 };
  * what"), *pos the same; `pos` may be NULL.
  */
 enum tm_code tm_json_read(struct tm_slice text, struct tm_arena *arena,
-        const struct tm_json_value **out, struct tm_json_pos *pos, struct tm_err *err) TM_MUST_CHECK;
+        const struct tm_json_value **out, struct tm_json_pos *pos,
+        struct tm_err *err) TM_MUST_CHECK;
 
 /* The member of an object by name; NULL where there is none (or `object` is not one). */
 const struct tm_json_value *tm_json_get(const struct tm_json_value *object, const char *key);
@@ -74,8 +75,9 @@ struct tm_json *tm_json_array(void);
 void tm_json_free(struct tm_json *json); /* a whole document only */
 TM_OWNABLE(struct tm_json *, tm_json_free);
 
-/* Members of an object. Text that is not UTF-8 is written with U+FFFD for the bad bytes. */
-void tm_json_add_str(struct tm_json *object, const char *key, const char *text); /* NULL: left out */
+/* Members of an object. Text that is not UTF-8 is written with U+FFFD for the bad bytes; a
+ * member whose text is NULL is left out. */
+void tm_json_add_str(struct tm_json *object, const char *key, const char *text);
 void tm_json_add_int(struct tm_json *object, const char *key, int64_t value);
 void tm_json_add_real(struct tm_json *object, const char *key, double value);
 void tm_json_add_bool(struct tm_json *object, const char *key, bool value);

@@ -40,9 +40,8 @@ static struct tm_json_pos here(const struct reader *rd)
 
 /* A macro, so that the compiler sees the format and its arguments. */
 #define fail_at(rd, pos, code, fmt, ...) \
-    ((rd)->failed_at = (pos), \
-            tm_err_set((rd)->err, (code), "line %u, column %u: " fmt, (rd)->failed_at.line, \
-                    (rd)->failed_at.column, __VA_ARGS__))
+    ((rd)->failed_at = (pos), tm_err_set((rd)->err, (code), "line %u, column %u: " fmt, \
+                                      (rd)->failed_at.line, (rd)->failed_at.column, __VA_ARGS__))
 
 static enum tm_code malformed(struct reader *rd, const char *what)
 {
@@ -116,7 +115,7 @@ static enum tm_code read_unicode_escape(struct reader *rd, char **to)
     size_t len = 6;
     if (code >= UNICODE_SURROGATE && code < UNICODE_AFTER_LOW) {
         bool pair = code < UNICODE_LOW && rd->end - rd->at >= 12 && rd->at[6] == '\\' &&
-                rd->at[7] == 'u';
+                    rd->at[7] == 'u';
         int low = pair ? read_hex4(rd, rd->at + 8) : -1;
         if (low < UNICODE_LOW || low >= UNICODE_AFTER_LOW) {
             return malformed(rd, "half of a surrogate pair");
@@ -369,8 +368,8 @@ static enum tm_code read_children(struct reader *rd, struct tm_json_value *paren
     bool more = peek(rd) != close;
     while (more) {
         struct tm_json_value *child = NULL;
-        enum tm_code code = parent->kind == TM_JSON_OBJECT ? read_member(rd, &child)
-                                                           : read_element(rd, &child);
+        enum tm_code code =
+                parent->kind == TM_JSON_OBJECT ? read_member(rd, &child) : read_element(rd, &child);
         if (code != TM_OK) {
             return code;
         }
@@ -394,8 +393,7 @@ static enum tm_code read_children(struct reader *rd, struct tm_json_value *paren
 static enum tm_code read_nested(struct reader *rd, struct tm_json_value *value, char close)
 {
     if (rd->depth == TM_JSON_DEPTH_MAX) {
-        return fail_at(
-                rd, here(rd), TM_E_LIMIT, "nested deeper than %d", (int)TM_JSON_DEPTH_MAX);
+        return fail_at(rd, here(rd), TM_E_LIMIT, "nested deeper than %d", (int)TM_JSON_DEPTH_MAX);
     }
     rd->depth++;
     enum tm_code code = read_children(rd, value, close);

@@ -2,13 +2,10 @@
 #include "base/metrics.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,7 +14,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 
-enum { BUCKETS_MAX = 16, PROC_FILE_MAX = 4096 };
+enum { PROC_FILE_MAX = 4096 };
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -55,10 +52,10 @@ static const struct {
 /* clang-format on */
 
 struct series {
-    char *labels[TM_METRIC_LABELS_MAX]; /* one allocation, at [0] */
+    char *labels[TM_METRIC_LABELS_MAX]; /* in one allocation, at [0] */
     double value;                       /* of a histogram: the sum */
     uint64_t observed;
-    uint64_t buckets[BUCKETS_MAX]; /* of a histogram: counts of the bucket alone */
+    uint64_t *buckets; /* of a histogram: how many fell in each alone; the last has no bound */
 };
 
 typedef TM_VEC(struct series *) series_list; /* in the order of their labels */
@@ -66,12 +63,367 @@ typedef TM_VEC(struct series *) series_list; /* in the order of their labels */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static series_list all_series[TM_METRIC_COUNT];
 
+/* The next name of a family's labels; false after the last. */
+static bool next_label(const char **cursor, struct tm_slice *name)
+{
+    *cursor += strspn(*cursor, " ");
+    size_t len = strcspn(*cursor, " ");
+    *name = tm_slice_of(*cursor, len);
+    *cursor += len;
+    return len > 0;
+}
+
 static size_t label_count(enum tm_metric metric)
 {
-    const char *labels = families[metric].labels;
-    size_t count = labels[0] != '\0' ? 1 : 0;
-    for (; *labels != '\0'; labels++) {
-        count += *labels == ' ' ? 1 : 0;
+    const char *cursor = families[metric].labels;
+    struct tm_slice name;
+    size_t count = 0;
+    while (next_label(&cursor, &name)) {
+        count++;
     }
+    tm_assert(count <= TM_METRIC_LABELS_MAX);
     return count;
+}
+
+static int compare_labels(const struct series *series, const char *const *labels, size_t count)
+{
+    int order = 0;
+    for (size_t i = 0; i < count && order == 0; i++) {
+        order = strcmp(series->labels[i], labels[i]);
+    }
+    return order;
+}
+
+/* Where the series is or belongs; true when it is there. */
+static bool find(enum tm_metric metric, const char *const *labels, size_t *index)
+{
+    const series_list *list = &all_series[metric];
+    size_t count = label_count(metric);
+    tm_assert(count == 0 || labels != NULL);
+    size_t low = 0;
+    size_t high = list->count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int order = compare_labels(list->at[mid], labels, count);
+        if (order == 0) {
+            *index = mid;
+            return true;
+        }
+        low = order < 0 ? mid + 1 : low;
+        high = order < 0 ? high : mid;
+    }
+    *index = low;
+    return false;
+}
+
+static struct series *new_series(enum tm_metric metric, const char *const *labels)
+{
+    struct series *series = tm_xalloc(1, sizeof(*series));
+    size_t count = label_count(metric);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += strlen(labels[i]) + 1;
+    }
+    char *to = size > 0 ? tm_xalloc(size, 1) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(labels[i]) + 1;
+        series->labels[i] = memcpy(to, labels[i], len);
+        to += len;
+    }
+    const struct type *type = families[metric].type;
+    if (type->bound_count > 0) {
+        series->buckets = tm_xalloc(type->bound_count + 1, sizeof(*series->buckets));
+    }
+    return series;
+}
+
+static void free_series(struct series *series)
+{
+    free(series->labels[0]);
+    free(series->buckets);
+    free(series);
+}
+
+/* The series, made now if need be. The caller holds the lock. */
+static struct series *get_series(enum tm_metric metric, const char *const *labels)
+{
+    series_list *list = &all_series[metric];
+    size_t index = 0;
+    if (!find(metric, labels, &index)) {
+        struct series *fresh = new_series(metric, labels);
+        *tm_vec_push(list) = NULL;
+        memmove(list->at + index + 1, list->at + index,
+                (list->count - 1 - index) * sizeof(list->at[0]));
+        list->at[index] = fresh;
+    }
+    return list->at[index];
+}
+
+void tm_metric_add(enum tm_metric metric, const char *const *labels, double by)
+{
+    const struct type *type = families[metric].type;
+    tm_assert(type == &type_gauge || (type == &type_counter && by >= 0));
+    (void)pthread_mutex_lock(&lock);
+    get_series(metric, labels)->value += by;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void tm_metric_set(enum tm_metric metric, const char *const *labels, double value)
+{
+    const struct type *type = families[metric].type;
+    tm_assert(type == &type_gauge || type == &type_counter);
+    (void)pthread_mutex_lock(&lock);
+    struct series *series = get_series(metric, labels);
+    if (type == &type_gauge || value > series->value) {
+        series->value = value;
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void tm_metric_observe(enum tm_metric metric, const char *const *labels, double value)
+{
+    const struct type *type = families[metric].type;
+    tm_assert(type->bound_count > 0);
+    size_t bucket = 0;
+    while (bucket < type->bound_count && value > type->bounds[bucket]) {
+        bucket++;
+    }
+    (void)pthread_mutex_lock(&lock);
+    struct series *series = get_series(metric, labels);
+    series->value += value;
+    series->observed++;
+    series->buckets[bucket]++;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* The place of a label among those of a family; false where the family has none of that name. */
+static bool find_label(enum tm_metric metric, const char *name, size_t *index)
+{
+    const char *cursor = families[metric].labels;
+    struct tm_slice label;
+    for (size_t i = 0; next_label(&cursor, &label); i++) {
+        if (tm_slice_is(label, name)) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_in(series_list *list, size_t label, const char *value)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->at[i]->labels[label], value) == 0) {
+            free_series(list->at[i]);
+        } else {
+            list->at[kept++] = list->at[i];
+        }
+    }
+    list->count = kept;
+}
+
+void tm_metric_forget(const char *name, const char *value)
+{
+    (void)pthread_mutex_lock(&lock);
+    for (unsigned metric = 0; metric < TM_METRIC_COUNT; metric++) {
+        size_t label = 0;
+        if (find_label((enum tm_metric)metric, name, &label)) {
+            forget_in(&all_series[metric], label, value);
+        }
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+double tm_metric_value(enum tm_metric metric, const char *const *labels)
+{
+    double value = 0;
+    size_t index = 0;
+    (void)pthread_mutex_lock(&lock);
+    if (find(metric, labels, &index)) {
+        const struct series *series = all_series[metric].at[index];
+        value = series->buckets != NULL ? (double)series->observed : series->value;
+    }
+    (void)pthread_mutex_unlock(&lock);
+    return value;
+}
+
+/* Rendering -------------------------------------------------------------------------------- */
+
+/* Backslash and newline are escaped in help texts, quotes also in label values. */
+static void add_escaped(struct tm_buf *out, const char *text, bool quotes)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '\n') {
+            tm_buf_add_text(out, "\\n");
+            continue;
+        }
+        if (*at == '\\' || (quotes && *at == '"')) {
+            tm_buf_add_u8(out, '\\');
+        }
+        tm_buf_add_u8(out, (uint8_t)*at);
+    }
+}
+
+static void add_label(struct tm_buf *out, struct tm_slice name, const char *value, bool first)
+{
+    TM_BUF_OWN struct tm_buf clean = {0}; /* one bad byte would cost the whole scrape */
+    tm_utf8_clean(tm_slice_str(value), &clean);
+    tm_buf_add_u8(out, first ? '{' : ',');
+    tm_buf_add(out, name.at, name.len);
+    tm_buf_add_text(out, "=\"");
+    add_escaped(out, tm_buf_text(&clean), true);
+    tm_buf_add_u8(out, '"');
+}
+
+/* One sample; `le` is the bound of a bucket or NULL. */
+static void add_sample(struct tm_buf *out, enum tm_metric metric, const char *suffix,
+        const struct series *series, const char *le)
+{
+    tm_buf_add_text(out, families[metric].name);
+    tm_buf_add_text(out, suffix);
+    const char *cursor = families[metric].labels;
+    struct tm_slice name;
+    size_t count = 0;
+    while (next_label(&cursor, &name)) {
+        add_label(out, name, series->labels[count], count == 0);
+        count++;
+    }
+    if (le != NULL) {
+        add_label(out, tm_slice_str("le"), le, count == 0);
+        count++;
+    }
+    tm_buf_add_text(out, count > 0 ? "} " : " ");
+}
+
+static void add_real(struct tm_buf *out, double value)
+{
+    char text[32];
+    tm_buf_add_text(out, tm_format_real(value, text));
+    tm_buf_add_u8(out, '\n');
+}
+
+static void add_histogram(struct tm_buf *out, enum tm_metric metric, const struct series *series)
+{
+    const struct type *type = families[metric].type;
+    uint64_t up_to_here = 0;
+    for (size_t i = 0; i <= type->bound_count; i++) {
+        char bound[32];
+        const char *le = i < type->bound_count ? tm_format_real(type->bounds[i], bound) : "+Inf";
+        up_to_here += series->buckets[i];
+        add_sample(out, metric, "_bucket", series, le);
+        add_real(out, (double)up_to_here);
+    }
+    add_sample(out, metric, "_sum", series, NULL);
+    add_real(out, series->value);
+    add_sample(out, metric, "_count", series, NULL);
+    add_real(out, (double)series->observed);
+}
+
+static void render_family(enum tm_metric metric, struct tm_buf *out)
+{
+    const series_list *list = &all_series[metric];
+    if (list->count == 0) {
+        return;
+    }
+    tm_buf_add_fmt(out, "# HELP %s ", families[metric].name);
+    add_escaped(out, families[metric].help, false);
+    tm_buf_add_fmt(out, "\n# TYPE %s %s\n", families[metric].name, families[metric].type->name);
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->at[i]->buckets != NULL) {
+            add_histogram(out, metric, list->at[i]);
+        } else {
+            add_sample(out, metric, "", list->at[i], NULL);
+            add_real(out, list->at[i]->value);
+        }
+    }
+}
+
+void tm_metrics_render(struct tm_buf *out)
+{
+    (void)pthread_mutex_lock(&lock);
+    for (unsigned metric = 0; metric < TM_METRIC_COUNT; metric++) {
+        render_family((enum tm_metric)metric, out);
+    }
+    (void)pthread_mutex_unlock(&lock);
+}
+
+/* The process itself ----------------------------------------------------------------------- */
+
+/* Field `number` (from 3) of /proc/self/stat, proc(5); 0 where there is none. Field 2, the name in
+ * brackets, may hold anything. */
+static int64_t stat_field(const struct tm_buf *stat, unsigned number)
+{
+    const char *at = strrchr(tm_buf_text(stat), ')');
+    for (unsigned i = 2; i < number && at != NULL; i++) {
+        at = strchr(at + 1, ' ');
+    }
+    char digits[24] = {0};
+    size_t len = at != NULL ? strspn(at + 1, "0123456789") : 0;
+    int64_t value = 0;
+    struct tm_err ignored = {0};
+    if (len == 0 || len >= sizeof(digits)) {
+        return 0;
+    }
+    memcpy(digits, at + 1, len);
+    return tm_parse_i64(digits, &value, &ignored) == TM_OK ? value : 0;
+}
+
+/* Entries of /proc/self/fd but for the one that reading them takes; -1 if they cannot be read. */
+static int64_t count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (dir == NULL) {
+        return -1;
+    }
+    int64_t count = -1;
+    /* readdir() is safe for a stream of one's own: glibc's manual. */
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        count += entry->d_name[0] != '.' ? 1 : 0;
+    }
+    (void)closedir(dir);
+    return count;
+}
+
+static double seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+/* Only /proc/self is read: the unit hides the rest (ProcSubset=pid). The start is counted from boot;
+ * it is worked out again each time, since the clock may have been set meanwhile. */
+static void refresh_from_stat(const struct tm_buf *stat)
+{
+    enum { STARTTIME = 22, RSS = 24 };
+    double ticks = (double)sysconf(_SC_CLK_TCK);
+    double age = (double)tm_boot_ns() / 1e9 - (double)stat_field(stat, STARTTIME) / ticks;
+    double start = (double)tm_now_ms() / 1e3 - age;
+    double shown = tm_metric_value(TM_M_PROCESS_START, TM_NO_LABELS);
+    if (start < shown - 1 || start > shown + 1) { /* not each scrape another millisecond */
+        tm_metric_set(TM_M_PROCESS_START, TM_NO_LABELS, (double)(int64_t)(start * 1e3) / 1e3);
+    }
+    double page = (double)sysconf(_SC_PAGESIZE);
+    tm_metric_set(TM_M_PROCESS_RSS, TM_NO_LABELS, (double)stat_field(stat, RSS) * page);
+}
+
+void tm_metrics_refresh_process(void)
+{
+    TM_BUF_OWN struct tm_buf stat = {0};
+    struct tm_err ignored = {0};
+    if (tm_fs_read("/proc/self/stat", PROC_FILE_MAX, &stat, &ignored) == TM_OK) {
+        refresh_from_stat(&stat);
+    }
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        double cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+        tm_metric_set(TM_M_PROCESS_CPU, TM_NO_LABELS, cpu);
+    }
+    int64_t fds = count_fds();
+    if (fds >= 0) {
+        tm_metric_set(TM_M_PROCESS_FDS, TM_NO_LABELS, (double)fds);
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        tm_metric_set(TM_M_PROCESS_MAX_FDS, TM_NO_LABELS, (double)limit.rlim_cur);
+    }
 }

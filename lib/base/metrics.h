@@ -28,12 +28,16 @@ enum { TM_METRIC_LABELS_MAX = 4 };
 #define TM_LABELS(...) ((const char *const[]){__VA_ARGS__})
 #define TM_NO_LABELS   NULL
 
-void tm_metric_add(enum tm_metric metric, const char *const *labels, double by); /* counter, gauge */
-void tm_metric_set(enum tm_metric metric, const char *const *labels, double value); /* gauge */
-void tm_metric_observe(enum tm_metric metric, const char *const *labels, double value); /* histogram */
+void tm_metric_add(
+        enum tm_metric metric, const char *const *labels, double by); /* counter, gauge */
+/* A gauge; or a counter that is kept elsewhere, whose value may not shrink (it is left alone then). */
+void tm_metric_set(enum tm_metric metric, const char *const *labels, double value);
+void tm_metric_observe(
+        enum tm_metric metric, const char *const *labels, double value); /* histogram */
 /* Drop every series of every family whose label `name` has `value` (a policy that is gone). */
 void tm_metric_forget(const char *name, const char *value);
-/* The value of a series; 0 where there is none. For tests and status. */
+/* The value of a series, of a histogram the number of observations; 0 where there is no series. For
+ * tests and status. */
 double tm_metric_value(enum tm_metric metric, const char *const *labels);
 
 /* Append all families that have a series, in the order of metrics.def, series sorted by labels. */

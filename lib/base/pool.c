@@ -149,7 +149,8 @@ void tm_latch_free(struct tm_latch *latch)
     if (latch == NULL) {
         return;
     }
-    tm_assert(tm_latch_wait_ms(latch, 0)); /* the thread that finished last has left the lock, too */
+    tm_assert(
+            tm_latch_wait_ms(latch, 0)); /* the thread that finished last has left the lock, too */
     (void)pthread_cond_destroy(&latch->none_left);
     (void)pthread_mutex_destroy(&latch->lock);
     free(latch);

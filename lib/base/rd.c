@@ -183,6 +183,5 @@ enum tm_code tm_rd_finish(struct tm_rd *rd, const char *subject, struct tm_err *
     if (rd->failed == NULL) {
         return TM_OK;
     }
-    return tm_err_set(
-            err, TM_E_CORRUPT, "%s: %s at byte %zu", subject, rd->failed, rd->failed_at);
+    return tm_err_set(err, TM_E_CORRUPT, "%s: %s at byte %zu", subject, rd->failed, rd->failed_at);
 }

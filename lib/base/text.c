@@ -54,7 +54,7 @@ static enum found read_digits(const char **cursor, uint64_t *out)
     bool fits = true;
     for (; *at >= '0' && *at <= '9'; at++) {
         fits = fits && !__builtin_mul_overflow(value, 10U, &value) &&
-                !__builtin_add_overflow(value, (unsigned)(*at - '0'), &value);
+               !__builtin_add_overflow(value, (unsigned)(*at - '0'), &value);
     }
     if (at == start || (*start == '0' && at - start > 1)) {
         return NONE;
