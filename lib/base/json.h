@@ -83,6 +83,8 @@ void tm_json_add_real(struct tm_json *object, const char *key, double value);
 void tm_json_add_bool(struct tm_json *object, const char *key, bool value);
 void tm_json_add_null(struct tm_json *object, const char *key);
 void tm_json_add_time(struct tm_json *object, const char *key, int64_t time_ms); /* RFC 3339 */
+/* `json` is a value as text, written as it is; the caller vouches for it. NULL: left out. */
+void tm_json_add_raw(struct tm_json *object, const char *key, const char *json);
 /* Add `part` (ownership moves) and give it back, borrowed. */
 struct tm_json *tm_json_add(struct tm_json *object, const char *key, struct tm_json *part);
 

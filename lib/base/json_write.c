@@ -109,6 +109,13 @@ void tm_json_add_time(struct tm_json *object, const char *key, int64_t time_ms)
     tm_json_add_str(object, key, tm_time_format(time_ms, text));
 }
 
+void tm_json_add_raw(struct tm_json *object, const char *key, const char *json)
+{
+    if (json != NULL) {
+        add_member(object, key, cJSON_CreateRaw(json));
+    }
+}
+
 struct tm_json *tm_json_add(struct tm_json *object, const char *key, struct tm_json *part)
 {
     add_member(object, key, item_of(part));
