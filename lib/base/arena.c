@@ -66,12 +66,12 @@ void *tm_arena_alloc(struct tm_arena *arena, size_t count, size_t size)
 
     struct tm_arena_chunk *head = arena->chunks;
     if (head == NULL || head->size - head->used < bytes) {
-        size_t next_size = head == NULL ? FIRST_CHUNK : 2 * head->size;
-        next_size = next_size > CHUNK_MAX ? CHUNK_MAX : next_size;
-        if (bytes > next_size / 4) {
+        if (bytes > CHUNK_MAX / 4) {
             return alloc_apart(arena, bytes);
         }
-        struct tm_arena_chunk *fresh = new_chunk(next_size);
+        size_t next_size = head != NULL && head->size >= FIRST_CHUNK ? 2 * head->size : FIRST_CHUNK;
+        next_size = next_size < 4 * bytes ? 4 * bytes : next_size;
+        struct tm_arena_chunk *fresh = new_chunk(next_size < CHUNK_MAX ? next_size : CHUNK_MAX);
         fresh->next = head;
         arena->chunks = fresh;
         head = fresh;

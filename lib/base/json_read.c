@@ -168,7 +168,7 @@ static enum tm_code read_plain(struct reader *rd, char **to)
 static const uint8_t *find_quote(const struct reader *rd, const uint8_t *at)
 {
     while (at < rd->end && *at != '"') {
-        at += *at == '\\' ? 2 : 1;
+        at += *at == '\\' && rd->end - at >= 2 ? 2 : 1;
     }
     return at < rd->end ? at : NULL;
 }

@@ -257,7 +257,7 @@ const char *tm_format_real(double value, char text[REAL_TEXT_MAX])
         return text;
     }
     /* "%.15g" would write 10^15 as 1e+15; every whole number below 2^53 is exact. */
-    if (fabs(value) < 9007199254740992.0 && trunc(value) == value) {
+    if (fabs(value) < 9007199254740992.0 && (double)(int64_t)value == value) {
         (void)snprintf(text, REAL_TEXT_MAX, "%.0f", value);
         return text;
     }
