@@ -32,7 +32,8 @@ struct tm_block_params {
     uint32_t solo_min;
     uint32_t pack_target;
 };
-extern const struct tm_block_params tm_block_params_default; /* 256 KiB, 891290, 4 MiB, 64 KiB, 64 MiB */
+extern const struct tm_block_params
+        tm_block_params_default; /* 256 KiB, 891290, 4 MiB, 64 KiB, 64 MiB */
 
 enum {
     TM_BLOCK_SOLO = 1,
@@ -43,7 +44,10 @@ enum {
     TM_BLOCK_FLAGS = 31,
 };
 
-/* A run as pack index and log know it. `length` >= 1, 1 <= `count` <= `length`. */
+/*
+ * A run as pack index and log know it. 0 <= `first`, 1 <= `count` <= `length`, `first` + `length` <=
+ * INT64_MAX; 1 <= `largest` <= `bytes`; `ts_min` <= `ts_max`.
+ */
 struct tm_run {
     uint32_t stream; /* number within the pack, or the log's stream id */
     int32_t partition;
@@ -55,6 +59,9 @@ struct tm_run {
     int64_t ts_min;
     int64_t ts_max;
 };
+
+/* What is wrong with a run by itself (static text), or NULL. */
+const char *tm_run_check(const struct tm_run *run);
 
 /* The last record of a run: what the next backup compares (docs/format.md, "tails"). */
 struct tm_tail {
@@ -87,13 +94,15 @@ bool tm_block_wants_solo(const struct tm_block_params *params, const struct tm_r
 
 /*
  * Begin a run at `first` (all offsets from there to the first record are covered holes). Records then
- * go into that run, until the next call.
+ * go into that run, until the next call. The runs of a block lie in order of partition and offset: a
+ * run must begin behind the one before it, which must hold a record.
  */
 void tm_block_begin(struct tm_block *block, int32_t partition, int64_t first);
 
 /*
  * Append a record to the newest run; its offset must be at or above the run's end. True when the
- * block must be closed here (content cut, block.max, or a solo record).
+ * block must be closed here (content cut, block.max, or a solo record): nothing may then be added to
+ * it, and it has a content id if it holds one run. The canonical bytes must not exceed 2^31 - 1.
  */
 bool tm_block_add(struct tm_block *block, const struct tm_record *record);
 
@@ -101,10 +110,14 @@ bool tm_block_add(struct tm_block *block, const struct tm_record *record);
 void tm_block_extend(struct tm_block *block, int64_t end);
 
 /*
- * Move the runs of `from` (no solo) behind those of `block`; `from` is empty afterwards. Used at a
- * flush, so that small runs of a stream share a block. The sum must be within block.max.
+ * Move the runs of `from` into `block`, keeping the order of runs; `from` is empty afterwards. Used at
+ * a flush, so that small runs of a stream share a block. The sum must be within block.max, and
+ * neither may have been closed by a cut. Copies `from` alone when its runs follow those of `block`.
  */
 void tm_block_join(struct tm_block *block, struct tm_block *from);
+
+/* The content id, of a block closed by a cut that holds one run; else false. Reads every tag. */
+bool tm_block_content_id(const struct tm_block *block, struct tm_hash *out);
 
 /* Sealing ---------------------------------------------------------------------------------- */
 
@@ -139,9 +152,13 @@ struct tm_seal_options {
     uint32_t key_number;
     uint64_t counter; /* two are used: positions, then content */
     int level;        /* zstd level, 0: store raw */
+    bool foreign; /* the content is elsewhere: seal positions only; `dep` is the caller's to set */
 };
 
-/* A sealed block; frames' offsets are filled in by whoever places them in a pack. */
+/*
+ * A sealed block; frames' offsets are filled in by whoever places them in a pack. `info.runs` are in
+ * the order of tm_block_run().
+ */
 struct tm_sealed {
     struct tm_block_info info; /* `runs` belongs to this struct */
     struct tm_buf positions;   /* ciphertext */
@@ -164,18 +181,30 @@ enum tm_code tm_block_seal(const struct tm_block *block, const struct tm_seal_op
 
 /* Opening ---------------------------------------------------------------------------------- */
 
+/* Where in the raw frames a run's parts begin. */
+struct tm_run_place {
+    size_t offsets;
+    size_t stamps;
+    size_t types; /* the bitmap, of (count + 7) / 8 bytes; there with TM_BLOCK_MIXED_TYPES only */
+    size_t end;   /* of the run's positions */
+    size_t content;
+};
+
 /* An opened block. Records borrow from it until the next open with the same view, or _done. */
 struct tm_block_view {
     struct tm_buf positions; /* raw frames */
     struct tm_buf content;
-    const struct tm_block_info *info;
+    struct tm_run_place *places; /* one a run */
+    size_t place_capacity;
+    const struct tm_block_info *info; /* NULL: nothing is open */
 };
 void tm_block_view_done(struct tm_block_view *view);
 
 /*
  * Decrypt, decompress and check a block's frames against its index row (flags, counts, offsets within
  * runs, timestamps within bounds, every byte used). `info` must outlive the view. For a foreign block
- * `content` is the ciphertext found elsewhere, `content_frame` its locator.
+ * `content` is the ciphertext found elsewhere, `content_frame` its locator; else it may be NULL. A
+ * zeroed view is empty; after a failure it is empty too. TM_E_CORRUPT says what contradicts what.
  */
 struct tm_open_options {
     const struct tm_id16 *vault_id;
@@ -194,12 +223,13 @@ struct tm_block_iter {
     struct tm_rd offsets;
     struct tm_rd stamps;
     struct tm_rd content;
+    const uint8_t *types; /* the run's bitmap, or NULL */
     int64_t next_offset;
     int64_t last_stamp;
-    uint64_t position; /* record number within the block, for the type bitmap */
-    int64_t left;
+    int64_t position; /* record number within the run, for the type bitmap */
     struct tm_header_room room;
-    struct tm_slice raw; /* canonical bytes of the record just given (not for solo blocks) */
+    struct tm_slice
+            raw; /* canonical bytes of the record just given; of a solo block, less its value */
     struct tm_buf scratch;
 };
 void tm_block_iter_init(struct tm_block_iter *iter, const struct tm_block_view *view, size_t index);

@@ -33,7 +33,7 @@ struct tm_row_stream {
     uint32_t id; /* from 1 */
     struct tm_slice cluster_id;
     struct tm_slice topic;
-    uint32_t incarnation; /* from 1 */
+    uint32_t incarnation;    /* from 1 */
     struct tm_id16 topic_id; /* zero: not known */
     int64_t created_ms;
 };
@@ -164,9 +164,9 @@ struct tm_row_gap {
 struct tm_row_tail {
     uint32_t stream;
     int32_t partition;
-    int64_t next;    /* the watermark */
-    int64_t covered; /* greatest end any point has had */
-    int64_t back;    /* next - offset of the last stored record; 0: none */
+    int64_t next;         /* the watermark */
+    int64_t covered;      /* greatest end any point has had */
+    int64_t back;         /* next - offset of the last stored record; 0: none */
     int32_t leader_epoch; /* -1: not known; this and the rest only when back > 0 */
     int64_t timestamp_ms;
     struct tm_id16 tag;
@@ -202,6 +202,7 @@ struct tm_edits {
     TM_VEC(struct tm_row_dated) swept;
     TM_VEC(struct tm_row_writer) writers;
     struct tm_arena arena;
+    struct tm_buf body; /* of an entry read by tm_entry_decode(): its slices borrow from here */
 };
 void tm_edits_done(struct tm_edits *edits);
 /* Bring every list (nested ones too) into the order of the format. */
@@ -230,9 +231,12 @@ enum tm_code tm_entry_decode(struct tm_slice object, uint64_t seq, const struct 
         const struct tm_ring *ring, struct tm_entry_place *place, struct tm_edits *out,
         struct tm_err *err) TM_MUST_CHECK;
 
-/* The pure part, for the fuzzer and for state_hash: body bytes <-> edits. */
-enum tm_code tm_body_encode(struct tm_edits *edits, struct tm_buf *out, struct tm_err *err)
-        TM_MUST_CHECK;
+/*
+ * The pure part, for the fuzzer and for state_hash: body bytes <-> edits. What is read borrows from
+ * `body`; a full's state_hash is checked.
+ */
+enum tm_code tm_body_encode(
+        struct tm_edits *edits, struct tm_buf *out, struct tm_err *err) TM_MUST_CHECK;
 enum tm_code tm_body_decode(
         struct tm_slice body, bool full, struct tm_edits *out, struct tm_err *err) TM_MUST_CHECK;
 

@@ -47,10 +47,12 @@ void tm_codec_init(void);
 
 /* A new ring with one epoch (number 1), made from random bytes. */
 struct tm_ring *tm_ring_new(int64_t now_ms);
+/* A copy of a full ring with one epoch more; store it in new slots before anything uses it. */
+struct tm_ring *tm_ring_rotate(const struct tm_ring *ring, int64_t now_ms);
 void tm_ring_free(struct tm_ring *ring); /* wipes */
 TM_OWNABLE(struct tm_ring *, tm_ring_free);
-bool tm_ring_can_read(const struct tm_ring *ring);       /* has it the secret keys? */
-uint32_t tm_ring_epoch(const struct tm_ring *ring);      /* newest epoch: new packs use it */
+bool tm_ring_can_read(const struct tm_ring *ring);  /* has it the secret keys? */
+uint32_t tm_ring_epoch(const struct tm_ring *ring); /* newest epoch: new packs use it */
 bool tm_ring_has_epoch(const struct tm_ring *ring, uint32_t epoch);
 /* First 8 bytes of BLAKE2b-256 over all public keys, as 16 hex digits and NUL. */
 void tm_ring_fingerprint(const struct tm_ring *ring, char out[17]);

@@ -55,6 +55,12 @@ size_t tm_record_length(const struct tm_record *record);
  * `room`. Offset, timestamp and epoch of *out are left alone. On damage the reader is failed.
  */
 void tm_record_decode(struct tm_rd *rd, struct tm_header_room *room, struct tm_record *out);
+/* Step over one canonical record; the reader fails where tm_record_decode() would fail it. */
+void tm_record_skip(struct tm_rd *rd);
+
+/* The same for headers and key alone, which is how a solo block's positions frame ends. */
+void tm_record_headers_decode(struct tm_rd *rd, struct tm_header_room *room, struct tm_record *out);
+void tm_record_headers_skip(struct tm_rd *rd);
 
 /* Are key, value (null against empty told apart), headers, timestamp and its type the same? */
 bool tm_record_same(const struct tm_record *a, const struct tm_record *b);
