@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vault/log.h"
+
+#include <inttypes.h>
+
+#include "base/hash.h"
+
+/* TM_E_MISSING when there is none; `out` zeroed or done, and to be done in any case. */
+static enum tm_code read_entry(
+        struct tm_vault *vault, uint64_t seq, struct tm_log_entry *out, struct tm_err *err)
+{
+    char name[TM_OBJECT_NAME_MAX];
+    tm_log_name(seq, name);
+    TM_BUF_OWN struct tm_buf object = {0};
+    enum tm_code code = tm_store_get(tm_vault_store(vault), name, TM_ENTRY_BYTES_MAX, &object, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    out->bytes = object.len;
+    out->hash = tm_sha256_of(tm_buf_slice(&object));
+    code = tm_entry_decode(tm_buf_slice(&object), seq, tm_vault_id(vault), tm_vault_ring(vault),
+            &out->place, &out->edits, err);
+    return code == TM_OK ? TM_OK : tm_err_wrap(err, "%s", name);
+}
+
+struct tm_head tm_log_head(const struct tm_log_entry *entry)
+{
+    return (struct tm_head){.seq = entry->place.seq, .hash = entry->hash};
+}
+
+static bool same_head(const struct tm_head *a, const struct tm_head *b)
+{
+    return a->seq == b->seq && tm_hash_eq(&a->hash, &b->hash);
+}
+
+/* Does the entry follow the fold's head? */
+static enum tm_code check_chain(
+        const struct tm_log_entry *entry, const struct tm_fold_state *state, struct tm_err *err)
+{
+    char name[TM_OBJECT_NAME_MAX];
+    tm_log_name(entry->place.seq, name);
+    if (!tm_hash_eq(&entry->place.prev, &state->head.hash)) {
+        char before[TM_OBJECT_NAME_MAX];
+        tm_log_name(state->head.seq, before);
+        return tm_err_set(err, TM_E_CORRUPT, "%s: chain broken, it does not follow the %s folded",
+                name, before);
+    }
+    uint64_t full_seq = entry->place.seq - entry->place.back;
+    if (!entry->edits.full && full_seq != state->full_seq) {
+        return tm_err_set(err, TM_E_CORRUPT,
+                "%s: names entry %" PRIu64 " as the newest full, which is %" PRIu64, name, full_seq,
+                state->full_seq);
+    }
+    return TM_OK;
+}
+
+/* Is the fold at or behind `seq`, maybe by another handle on the same database? */
+static bool is_past(const struct tm_fold *fold, uint64_t seq)
+{
+    struct tm_fold_state state;
+    struct tm_err ignored = {0};
+    return fold->ops->state(fold->self, &state, &ignored) == TM_OK && !state.empty &&
+           state.head.seq >= seq;
+}
+
+enum tm_code tm_log_apply(
+        const struct tm_fold *fold, const struct tm_log_entry *entry, struct tm_err *err)
+{
+    struct tm_err why = {0};
+    enum tm_code code = fold->ops->apply(
+            fold->self, &entry->place, &entry->hash, entry->bytes, &entry->edits, &why);
+    if (code == TM_OK || (code == TM_E_CONFLICT && is_past(fold, entry->place.seq))) {
+        return TM_OK;
+    }
+    char name[TM_OBJECT_NAME_MAX];
+    tm_log_name(entry->place.seq, name);
+    *err = why;
+    return tm_err_wrap(err, "%s", name);
+}
+
+struct walk {
+    struct tm_vault *vault;
+    const struct tm_fold *fold;
+    uint64_t reach; /* entries up to here are known to be there */
+    const struct tm_head *watch;
+    bool *met;
+};
+
+static enum tm_code apply_read(
+        const struct walk *walk, const struct tm_log_entry *entry, struct tm_err *err)
+{
+    enum tm_code code = tm_log_apply(walk->fold, entry, err);
+    if (code == TM_OK) {
+        struct tm_head head = tm_log_head(entry);
+        tm_vault_saw(walk->vault, &head);
+        if (walk->watch != NULL && same_head(walk->watch, &head)) {
+            *walk->met = true;
+        }
+    }
+    return code;
+}
+
+/* Fold the entry after the fold's head. *end: there is none. */
+static enum tm_code step(
+        const struct walk *walk, struct tm_log_entry *entry, bool *end, struct tm_err *err)
+{
+    struct tm_fold_state state;
+    enum tm_code code = walk->fold->ops->state(walk->fold->self, &state, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (state.empty) {
+        return tm_err_set(err, TM_E_CONFLICT, "log/: another handle folds the log anew");
+    }
+    uint64_t seq = state.head.seq + 1;
+    struct tm_err read_err = {0};
+    code = read_entry(walk->vault, seq, entry, &read_err);
+    if (code == TM_E_MISSING && seq > walk->reach) {
+        *end = true;
+        return TM_OK;
+    }
+    if (code == TM_E_MISSING) {
+        return tm_err_set(err, TM_E_CORRUPT, "%s; later entries are there", read_err.msg);
+    }
+    if (code != TM_OK) {
+        *err = read_err;
+        return code;
+    }
+    code = check_chain(entry, &state, err);
+    return code == TM_OK ? apply_read(walk, entry, err) : code;
+}
+
+/* Fold what follows the fold's head, until no entry does. */
+static enum tm_code walk_on(const struct walk *walk, struct tm_err *err)
+{
+    enum tm_code code = TM_OK;
+    for (bool end = false; code == TM_OK && !end;) {
+        struct tm_log_entry entry = {0};
+        code = step(walk, &entry, &end, err);
+        tm_edits_done(&entry.edits);
+    }
+    return code;
+}
+
+/* Apply the full that the newest entry is, or names, to an empty fold. */
+static enum tm_code apply_full(
+        const struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
+{
+    if (newest->place.back == 0) {
+        return apply_read(walk, newest, err);
+    }
+    uint64_t seq = newest->place.seq - newest->place.back;
+    struct tm_log_entry full = {0};
+    enum tm_code code = read_entry(walk->vault, seq, &full, err);
+    if (code == TM_E_MISSING) {
+        err->code = code = TM_E_CORRUPT;
+    } else if (code == TM_OK && !full.edits.full) {
+        char name[TM_OBJECT_NAME_MAX];
+        tm_log_name(seq, name);
+        code = tm_err_set(err, TM_E_CORRUPT, "%s: not a full", name);
+    } else if (code == TM_OK) {
+        code = apply_read(walk, &full, err);
+    }
+    tm_edits_done(&full.edits);
+    return code == TM_OK ? TM_OK
+                         : tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
+}
+
+static enum tm_code rolled_back(uint64_t seq, const char *now, struct tm_err *err)
+{
+    char name[TM_OBJECT_NAME_MAX];
+    tm_log_name(seq, name);
+    return tm_err_set(err, TM_E_CORRUPT,
+            "%s: the log was rolled back or replaced: the entry folded before is %s", name, now);
+}
+
+/*
+ * Start an empty fold at the newest full. When `known` is not NULL the fold holds that head, which the
+ * log no longer has: then log GC must have gone past it, else the log was rolled back or replaced.
+ */
+static enum tm_code start(struct walk *walk, const struct tm_head *known, struct tm_err *err)
+{
+    struct tm_log_span span;
+    enum tm_code code = tm_log_list(tm_vault_store(walk->vault), &span, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (known != NULL && (span.empty || span.newest < known->seq)) {
+        return rolled_back(known->seq, "newer than all in the store", err);
+    }
+    if (span.empty) {
+        return tm_err_set(err, TM_E_MISSING, "log/: no entry is there");
+    }
+
+    struct tm_log_entry newest = {0};
+    code = read_entry(walk->vault, span.newest, &newest, err);
+    if (code == TM_E_MISSING) {
+        err->code = code = TM_E_CORRUPT; /* listed, but not there: not "no vault" */
+    }
+    /* Only now is `back` authentic, and only now may what was folded be forgotten. */
+    if (code == TM_OK && known != NULL && span.newest - newest.place.back <= known->seq) {
+        code = rolled_back(known->seq, "not the one in the store", err);
+    }
+    if (code == TM_OK && known != NULL) {
+        code = walk->fold->ops->reset(walk->fold->self, err);
+    }
+    if (code == TM_OK) {
+        code = apply_full(walk, &newest, err);
+    }
+    walk->reach = span.newest;
+    tm_edits_done(&newest.edits);
+    return code;
+}
+
+/* Does the store still hold the head that was folded? */
+static enum tm_code look_at_head(
+        struct tm_vault *vault, const struct tm_head *head, bool *there, struct tm_err *err)
+{
+    if (tm_vault_has_seen(vault, head)) {
+        *there = true;
+        return TM_OK;
+    }
+    enum tm_code code = tm_log_holds(tm_vault_store(vault), head, there, err);
+    if (code == TM_OK && *there) {
+        tm_vault_saw(vault, head);
+    }
+    return code;
+}
+
+enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
+        const struct tm_head *watch, bool *met, struct tm_err *err)
+{
+    struct walk walk = {.vault = vault, .fold = fold, .watch = watch, .met = met};
+    struct tm_fold_state state;
+    enum tm_code code = fold->ops->state(fold->self, &state, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (state.empty) {
+        code = start(&walk, NULL, err);
+        return code == TM_OK ? walk_on(&walk, err) : code;
+    }
+    if (!tm_id16_eq(&state.vault_id, tm_vault_id(vault))) {
+        return tm_err_set(err, TM_E_CORRUPT,
+                "%s: the log was replaced: another vault's was folded before",
+                tm_vault_store(vault)->where);
+    }
+    bool there;
+    code = look_at_head(vault, &state.head, &there, err);
+    if (code == TM_OK && !there) {
+        code = start(&walk, &state.head, err);
+    }
+    return code == TM_OK ? walk_on(&walk, err) : code;
+}
+
+enum tm_code tm_vault_refresh(
+        struct tm_vault *vault, const struct tm_fold *fold, struct tm_err *err)
+{
+    return tm_log_refresh(vault, fold, NULL, NULL, err);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log - what init, open, refresh and commit share: the objects of the log. For this folder's files
+ * and its tests only.
+ *
+ * Threads: as vault.h.
+ */
+#ifndef TM_VAULT_LOG_H
+#define TM_VAULT_LOG_H
+
+#include "vault/vault.h"
+
+/* Objects ---------------------------------------------------------------------------------- */
+
+/* "<kind>/<16 hex>" of the names; false: some other name. */
+bool tm_log_parse_name(const char *name, const char *kind, uint64_t *out);
+
+/* The entries in the store; with holes where log GC is at work. */
+struct tm_log_span {
+    bool empty; /* no entry at all: the rest is zero */
+    uint64_t oldest;
+    uint64_t newest;
+};
+enum tm_code tm_log_list(
+        struct tm_store *store, struct tm_log_span *out, struct tm_err *err) TM_MUST_CHECK;
+
+/* The vault id in the clear header of an entry: not yet authenticated. */
+enum tm_code tm_log_peek_vault(struct tm_store *store, uint64_t seq, struct tm_id16 *out,
+        struct tm_err *err) TM_MUST_CHECK;
+
+/* Is log/<seq> there, with that hash? */
+enum tm_code tm_log_holds(struct tm_store *store, const struct tm_head *head, bool *out,
+        struct tm_err *err) TM_MUST_CHECK;
+
+/* Pauses between tries, each twice as long as the one before, until a budget is spent. */
+struct tm_log_patience {
+    int64_t deadline_ns;
+    int64_t pause_ms;
+};
+struct tm_log_patience tm_log_patience(int64_t budget_ms);
+bool tm_log_wait(struct tm_log_patience *patience); /* false, at once, when it is spent */
+
+/*
+ * Create an object, trying again with the same bytes for up to `budget_ms` while the answer is lost
+ * or the store fails. *mine: does the name hold these bytes now? (else another's). TM_E_UNKNOWN when
+ * the budget is spent: the object may or may not be there, now or later.
+ */
+enum tm_code tm_log_create(struct tm_store *store, const char *name, struct tm_slice bytes,
+        int64_t budget_ms, bool *mine, struct tm_err *err) TM_MUST_CHECK;
+
+/* Folding ---------------------------------------------------------------------------------- */
+
+struct tm_log_entry {
+    struct tm_entry_place place;
+    struct tm_hash hash; /* of the object, */
+    uint64_t bytes;      /* and its size */
+    struct tm_edits edits;
+};
+struct tm_head tm_log_head(const struct tm_log_entry *entry);
+
+/* Apply to the fold; success too when another handle on the same database has done it already. */
+enum tm_code tm_log_apply(const struct tm_fold *fold, const struct tm_log_entry *entry,
+        struct tm_err *err) TM_MUST_CHECK;
+
+/*
+ * tm_vault_refresh(), watching for an entry: *met is set (never cleared) when the entry `watch` was
+ * folded as part of the chain. Both may be NULL.
+ */
+enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
+        const struct tm_head *watch, bool *met, struct tm_err *err) TM_MUST_CHECK;
+
+/* Write a full behind the fold's head. Losing the race for that number is success too. */
+enum tm_code tm_log_write_full(
+        struct tm_vault *vault, const struct tm_fold *fold, struct tm_err *err) TM_MUST_CHECK;
+
+/* State of the vault that refresh and commit keep ------------------------------------------- */
+
+enum { TM_LOG_RETRY_MS = 60 * 1000 };
+
+/* How long creates and post-checks are tried; TM_LOG_RETRY_MS unless set. Before any commit. */
+void tm_vault_set_retry_ms(struct tm_vault *vault, int64_t budget_ms);
+int64_t tm_vault_retry_ms(const struct tm_vault *vault);
+
+/*
+ * The head whose object this process has read or made within the last day: it need not be looked at
+ * again before folding on. Log GC never removes what is younger than a week, so no one can have
+ * made a hole above it meanwhile.
+ */
+bool tm_vault_has_seen(struct tm_vault *vault, const struct tm_head *head);
+void tm_vault_saw(struct tm_vault *vault, const struct tm_head *head);
+void tm_vault_doubt(struct tm_vault *vault); /* forget what was seen */
+
+#endif
