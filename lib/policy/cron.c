@@ -150,7 +150,8 @@ static enum tm_code take_value(struct item *item, unsigned *out, struct tm_err *
     return TM_OK;
 }
 
-static enum tm_code take_range(struct item *item, unsigned *first, unsigned *last, struct tm_err *err)
+static enum tm_code take_range(
+        struct item *item, unsigned *first, unsigned *last, struct tm_err *err)
 {
     const struct field *field = &fields[item->index];
     if (item->rest.len > 0 && item->rest.at[0] == '*') {
@@ -173,8 +174,12 @@ static enum tm_code take_range(struct item *item, unsigned *first, unsigned *las
     if (code != TM_OK) {
         return code;
     }
-    if (item->index == WEEKDAY && *last == 0 && *first > 0) {
+    if (item->index == WEEKDAY && *first % 7 != 0 && *last == 0) {
         *last = 7; /* "fri-sun": Sunday ends a week as well as it begins one */
+    }
+    if (item->index == WEEKDAY && *first == 7) {
+        *first = 0; /* "7-2" */
+        *last = *last == 7 ? 0 : *last;
     }
     if (*first > *last) {
         return tm_err_set(err, TM_E_USAGE,
@@ -359,7 +364,8 @@ enum tm_code tm_cron_parse(const char *text, struct tm_cron *out, struct tm_err 
     };
     if (!ever_happens(&cron)) {
         char shown[TM_SHOWN_MAX];
-        return tm_err_set(err, TM_E_USAGE, "\"%s\" never happens", tm_shown(text, strlen(text), shown));
+        return tm_err_set(
+                err, TM_E_USAGE, "\"%s\" never happens", tm_shown(text, strlen(text), shown));
     }
     *out = cron;
     return TM_OK;
@@ -386,7 +392,8 @@ static struct date date_of(int64_t number)
     int64_t year = (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
     int64_t of_year = of_cycle - (365 * year + year / 4 - year / 100);
     int64_t month_from_march = (5 * of_year + 2) / 153;
-    unsigned month = (unsigned)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    unsigned month =
+            (unsigned)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
     return (struct date){
             .number = number,
             .year = year + cycle * 400 + (month <= 2 ? 1 : 0),

@@ -13,19 +13,19 @@ static const int64_t end_of_9999_ms = INT64_C(253402300800000);
 
 static enum tm_code parse_every(const char *duration, int64_t *out, struct tm_err *err)
 {
+    char shown[TM_SHOWN_MAX]; /* no duration has the characters that this replaces */
     int64_t every_ms = 0;
     duration += strspn(duration, " \t");
     if (*duration == '\0') {
         return tm_err_set(err, TM_E_USAGE, "\"@every\" needs a duration: \"@every 5m\"");
     }
-    enum tm_code code = tm_parse_duration_ms(duration, &every_ms, err);
+    (void)tm_shown(duration, strlen(duration), shown);
+    enum tm_code code = tm_parse_duration_ms(shown, &every_ms, err);
     if (code != TM_OK) {
         return tm_err_wrap(err, "@every");
     }
     if (every_ms < shortest_every_ms) {
-        char shown[TM_SHOWN_MAX];
-        return tm_err_set(err, TM_E_USAGE, "@every: at least 1s, got %s",
-                tm_shown(duration, strlen(duration), shown));
+        return tm_err_set(err, TM_E_USAGE, "@every: at least 1s, got %s", shown);
     }
     *out = every_ms;
     return TM_OK;

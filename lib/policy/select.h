@@ -49,7 +49,8 @@ bool tm_select_matches(const struct tm_select *select, const char *topic);
  * the cluster lacks is an error, a pattern that meets no topic a warning.
  */
 size_t tm_select_count(const struct tm_select *select);
-const char *tm_select_entry(const struct tm_select *select, size_t index); /* as written; borrowed */
+const char *tm_select_entry(
+        const struct tm_select *select, size_t index); /* as written; borrowed */
 bool tm_select_entry_is_name(const struct tm_select *select, size_t index);
 /* Does this entry alone reach the topic? Obeys the rule of internal topics, not the exclude list. */
 bool tm_select_entry_matches(const struct tm_select *select, size_t index, const char *topic);
