@@ -56,7 +56,7 @@ struct tm_backup_topic { /* for metrics and status */
 };
 
 struct tm_backup_result {
-    bool unchanged;       /* nothing new: `point` is the newest one there is */
+    bool unchanged; /* nothing new: `point` is the newest one there is */
     bool partial;
     bool has_point;
     struct tm_id16 point; /* ULID */

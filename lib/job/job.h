@@ -21,9 +21,9 @@
 enum tm_phase {
     TM_PHASE_QUEUED,
     TM_PHASE_PLANNING,
-    TM_PHASE_READING,   /* backup */
+    TM_PHASE_READING, /* backup */
     TM_PHASE_COMMITTING,
-    TM_PHASE_CREATING,  /* restore */
+    TM_PHASE_CREATING, /* restore */
     TM_PHASE_PRODUCING,
     TM_PHASE_PROVING,
     TM_PHASE_DONE,

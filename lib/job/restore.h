@@ -40,7 +40,7 @@ struct tm_restore_options {
     const char *target;         /* the configuration's name of the target cluster */
     struct tm_kafka *kafka;     /* handle on it */
     const struct tm_kafka_options *kafka_options; /* for the producer */
-    const struct tm_select *select; /* of the point's topics; NULL: all */
+    const struct tm_select *select;               /* of the point's topics; NULL: all */
     const struct tm_rename *renames;
     size_t rename_count;
     const char *prefix; /* NULL or "": none */
@@ -52,7 +52,7 @@ struct tm_restore_options {
     int32_t replication_factor;          /* 0: as captured, at most the brokers there are */
     bool continue_on_gap;                /* on_gap: continue */
     int64_t request_ms;                  /* 0: 30 s */
-    int64_t quiet_ms;                    /* a resumed job waits for the log end to stand still; 0: 5 s */
+    int64_t quiet_ms; /* a resumed job waits for the log end to stand still; 0: 5 s */
 };
 
 struct tm_restore_topic {
@@ -87,8 +87,8 @@ enum tm_code tm_restore_plan(const struct tm_restore_options *options, struct tm
 struct tm_restore_result {
     int64_t topics_count;
     int64_t partitions_count;
-    int64_t messages_count;    /* in the target after the restore */
-    int64_t written_count;     /* by this process: less than that when resumed */
+    int64_t messages_count; /* in the target after the restore */
+    int64_t written_count;  /* by this process: less than that when resumed */
     int64_t written_bytes;
     int64_t timestamps_changed; /* records with timestamp 0, written as 1 */
     bool proved;                /* target re-read, every content proof equal */

@@ -30,8 +30,8 @@ struct tm_property {
 };
 
 struct tm_kafka_options {
-    const char *cluster;   /* the configuration's name of it, for messages */
-    const char *bootstrap; /* host:port[,host:port...] */
+    const char *cluster;                  /* the configuration's name of it, for messages */
+    const char *bootstrap;                /* host:port[,host:port...] */
     const struct tm_property *properties; /* librdkafka's own names, passed as they are */
     size_t property_count;
     bool read_uncommitted;
@@ -59,8 +59,12 @@ enum tm_code tm_kafka_check_property(
         const char *name, const char *value, struct tm_err *err) TM_MUST_CHECK;
 
 /* The cluster's own id, allocated in `arena`. */
-enum tm_code tm_kafka_cluster_id(struct tm_kafka *kafka, int64_t timeout_ms,
-        struct tm_arena *arena, struct tm_slice *out, struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_kafka_cluster_id(struct tm_kafka *kafka, int64_t timeout_ms, struct tm_arena *arena,
+        struct tm_slice *out, struct tm_err *err) TM_MUST_CHECK;
+
+/* How many brokers the cluster has now. */
+enum tm_code tm_kafka_brokers(
+        struct tm_kafka *kafka, int64_t timeout_ms, int32_t *out, struct tm_err *err) TM_MUST_CHECK;
 
 struct tm_topic_info {
     const char *name;
@@ -105,7 +109,7 @@ enum tm_code tm_kafka_offsets(struct tm_kafka *kafka, struct tm_offsets *rows, s
         int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
 
 struct tm_topic_config {
-    const char *topic; /* asked */
+    const char *topic;       /* asked */
     struct tm_property *set; /* answered, in the arena: what is set on the topic itself, by name */
     size_t set_count;
     enum tm_code code;

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/backup.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "job/backup_run.h"
+
+enum {
+    CHECKPOINT_MS = 60 * 1000,
+    CHECKPOINT_BYTES = 1 << 30,
+    TOPIC_WORKERS = 4,
+    TICK_MS = 250, /* how often the job looks at its workers' progress */
+    PLANS_MAX = 3, /* another writer may be faster; then the run is planned anew */
+};
+
+static void add_note(struct backup_run *run, tm_job_notes *notes, const char *code,
+        const char *topic, int32_t partition, const char *detail)
+{
+    pthread_mutex_lock(&run->lock);
+    tm_job_note_add(notes, run->arena, code, topic, partition, detail);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void log_note(const struct backup_run *run, enum tm_log_level level, const char *event,
+        const char *code, const char *topic, int32_t partition, const char *detail)
+{
+    tm_log(level, event, detail, TM_LOG_STR("job", run->env->job_id),
+            TM_LOG_STR("policy", run->options->policy), TM_LOG_STR("topic", topic),
+            TM_LOG_INT("partition", partition), TM_LOG_STR("code", code), TM_LOG_END);
+}
+
+void tm_backup_warn(struct backup_run *run, const char *topic, int32_t partition, const char *code,
+        const char *detail)
+{
+    add_note(run, &run->result->warnings, code, topic, partition, detail);
+    log_note(run, TM_LOG_WARNING, "backup.warning", code, topic, partition, detail);
+}
+
+void tm_backup_fail(struct backup_run *run, const char *topic, int32_t partition, const char *code,
+        const char *detail)
+{
+    add_note(run, &run->result->failures, code, topic, partition, detail);
+    log_note(run, TM_LOG_ERROR, "backup.part-failed", code, topic, partition, detail);
+}
+
+void tm_backup_result_done(struct tm_backup_result *result)
+{
+    tm_vec_done(&result->topics);
+    tm_vec_done(&result->warnings);
+    tm_vec_done(&result->failures);
+    tm_arena_done(&result->arena);
+}
+
+/* Reading ------------------------------------------------------------------------------------- */
+
+struct reading {
+    struct backup_run *run;
+    struct tm_latch *latch;
+    atomic_size_t next; /* topic to be read next */
+};
+
+/* A thread of the pool takes one topic after the other until there is none. */
+static void read_some(void *arg)
+{
+    struct reading *reading = arg;
+    struct backup_run *run = reading->run;
+    for (;;) {
+        size_t at = atomic_fetch_add(&reading->next, 1);
+        if (at >= run->count) {
+            break;
+        }
+        if (run->at[at].news) {
+            tm_backup_read_topic(&run->at[at]);
+        }
+    }
+    tm_latch_finish(reading->latch);
+}
+
+static size_t topic_workers(const struct backup_run *run)
+{
+    size_t limit = run->options->topic_workers > 0 ? run->options->topic_workers : TOPIC_WORKERS;
+    return run->todo < limit ? run->todo : limit;
+}
+
+/* Progress goes into the log now and then, so that a crash costs little. */
+static enum tm_code checkpoint(struct backup_run *run, int64_t *last_ns, struct tm_err *err)
+{
+    const struct tm_backup_options *options = run->options;
+    int64_t every_ms = options->checkpoint_ms > 0 ? options->checkpoint_ms : CHECKPOINT_MS;
+    int64_t bytes = options->checkpoint_bytes > 0 ? options->checkpoint_bytes : CHECKPOINT_BYTES;
+    size_t pending = tm_packer_pending_bytes(run->packer);
+    bool due = tm_mono_ns() - *last_ns >= every_ms * 1000000 || (int64_t)pending >= bytes;
+    if (!due || pending == 0) {
+        return TM_OK;
+    }
+    enum tm_code code = tm_backup_commit(run, false, err);
+    *last_ns = tm_mono_ns();
+    return code;
+}
+
+/* Read all topics that have news. A failure of the vault stops the workers and is the run's. */
+static enum tm_code read_topics(struct backup_run *run, struct tm_err *err)
+{
+    TM_OWN(tm_latch_free) struct tm_latch *latch = tm_latch_new();
+    struct reading reading = {.run = run, .latch = latch};
+    int64_t last_ns = tm_mono_ns();
+    enum tm_code code = TM_OK;
+    atomic_store(&run->env->progress->phase, TM_PHASE_READING);
+    for (size_t i = 0; i < topic_workers(run); i++) {
+        tm_latch_add(latch);
+        tm_pool_submit(run->env->workers, read_some, &reading);
+    }
+    while (!tm_latch_wait_ms(latch, TICK_MS)) {
+        if (code == TM_OK) {
+            code = checkpoint(run, &last_ns, err);
+        }
+        if (code != TM_OK) {
+            atomic_store(&run->vault_failed, true);
+        }
+    }
+    return code;
+}
+
+/* The run ------------------------------------------------------------------------------------- */
+
+static void open_packer(struct backup_run *run)
+{
+    const struct tm_backup_options *options = run->options;
+    size_t workers = topic_workers(run);
+    struct tm_packer_options packer = {
+            .vault = options->vault,
+            .sealers = run->env->sealers,
+            .params = run->params,
+            .level = options->level,
+            .budget_bytes = run->env->memory_bytes / 2,
+    };
+    run->packer = tm_packer_new(&packer);
+    run->open_budget = run->env->memory_bytes / 2 / (workers > 0 ? workers : 1);
+}
+
+static void estimate(struct backup_run *run)
+{
+    int64_t total = 0;
+    for (size_t t = 0; t < run->count; t++) {
+        for (size_t p = 0; p < run->at[t].part_count; p++) {
+            const struct backup_part *part = &run->at[t].parts[p];
+            total += part->state == PART_TODO ? part->end - part->next : 0;
+        }
+    }
+    atomic_store(&run->env->progress->total_messages, total);
+}
+
+static void free_run(struct backup_run *run)
+{
+    tm_packer_free(run->packer);
+    for (size_t t = 0; t < run->count; t++) {
+        for (size_t p = 0; p < run->at[t].part_count; p++) {
+            tm_vec_done(&run->at[t].parts[p].runs);
+            tm_vec_done(&run->at[t].parts[p].gaps);
+        }
+    }
+    tm_vec_done(&run->numbers);
+    tm_packed_list_done(&run->packs);
+    tm_topic_list_done(&run->topics);
+    pthread_mutex_destroy(&run->lock);
+}
+
+static void report(struct backup_run *run)
+{
+    struct tm_backup_result *result = run->result;
+    result->partial = result->failures.count > 0;
+    result->topics.count = 0;
+    for (size_t t = 0; t < run->count; t++) {
+        const struct backup_topic *topic = &run->at[t];
+        struct tm_backup_topic *line = tm_vec_push(&result->topics);
+        line->topic = tm_arena_strdup(run->arena, topic->info->name);
+        line->messages = topic->messages;
+        line->bytes = topic->bytes;
+        line->lost = topic->lost;
+        for (size_t p = 0; p < topic->part_count; p++) {
+            const struct backup_part *part = &topic->parts[p];
+            bool whole = part->state == PART_IDLE || part->state == PART_DONE;
+            line->failed |= !whole;
+            line->behind += part->unanswered ? 0 : part->high_watermark - part->committed;
+        }
+        result->partial |= line->failed;
+        result->partitions_count += (int64_t)topic->part_count;
+    }
+    result->topics_count = (int64_t)run->count;
+}
+
+static enum tm_code run_planned(struct backup_run *run, struct tm_err *err)
+{
+    enum tm_code code = tm_catalog_params(run->options->catalog, &run->params, err);
+    if (code == TM_OK) {
+        code = tm_backup_plan(run, err);
+    }
+    if (code != TM_OK) {
+        return code;
+    }
+    open_packer(run);
+    estimate(run);
+    if (run->todo > 0) {
+        code = read_topics(run, err);
+    }
+    atomic_store(&run->env->progress->phase, TM_PHASE_COMMITTING);
+    if (code == TM_OK) {
+        code = tm_backup_commit(run, true, err);
+    }
+    if (code == TM_OK) {
+        report(run);
+    }
+    return code;
+}
+
+/* One try; TM_E_CONFLICT when another writer was faster with the same ranges. */
+static enum tm_code try_run(const struct tm_backup_options *options, struct tm_job_env *env,
+        struct tm_backup_result *out, struct tm_err *err)
+{
+    struct backup_run run = {
+            .options = options,
+            .env = env,
+            .result = out,
+            .arena = &out->arena,
+            .deadline_ns =
+                    options->timeout_ms > 0 ? tm_mono_ns() + options->timeout_ms * 1000000 : 0,
+            .lock = PTHREAD_MUTEX_INITIALIZER,
+    };
+    struct tm_fold fold = tm_catalog_fold(options->catalog);
+    enum tm_code code = tm_vault_refresh(options->vault, &fold, err);
+    if (code == TM_OK) {
+        code = run_planned(&run, err);
+    }
+    free_run(&run);
+    return code;
+}
+
+enum tm_code tm_backup_run(const struct tm_backup_options *options, struct tm_job_env *env,
+        struct tm_backup_result *out, struct tm_err *err)
+{
+    for (int plan = 1;; plan++) {
+        enum tm_code code = try_run(options, env, out, err);
+        if (code != TM_E_CONFLICT || plan == PLANS_MAX || tm_job_cancelled(env)) {
+            atomic_store(&env->progress->phase, TM_PHASE_DONE);
+            return code;
+        }
+        tm_log(TM_LOG_INFO, "backup.replanned", err->msg, TM_LOG_STR("job", env->job_id),
+                TM_LOG_STR("policy", options->policy), TM_LOG_END);
+        *err = (struct tm_err){0};
+        tm_backup_result_done(out);
+        memset(out, 0, sizeof(*out));
+    }
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "job/backup_run.h"
+
+enum { IDS_MS = 30 * 1000 };
+
+/* What one call of the build callback works on; `edits` may be built several times. */
+struct build {
+    struct backup_run *run;
+    bool final;
+    bool made_point;
+    TM_VEC(struct tm_row_tail) tails; /* what the newest build said, for settle() */
+    int64_t stored_bytes;
+    int64_t gaps;
+};
+
+static struct backup_topic *topic_of(const struct backup_run *run, uint32_t number)
+{
+    struct backup_topic *topic = run->numbers.at[number - 1];
+    return topic != NULL && !topic->recreated ? topic : NULL;
+}
+
+/* Note the stretches of newly durable packs with their partitions, in offset order. */
+static void take_runs(struct backup_run *run, size_t first_pack)
+{
+    pthread_mutex_lock(&run->lock);
+    for (size_t i = first_pack; i < run->packs.count; i++) {
+        const struct tm_packed *pack = &run->packs.at[i];
+        for (size_t r = 0; r < pack->runs.count; r++) {
+            const struct tm_packed_run *packed = &pack->runs.at[r];
+            struct backup_topic *topic = topic_of(run, packed->run.stream);
+            if (topic == NULL) {
+                continue;
+            }
+            *tm_vec_push(&topic->parts[packed->run.partition].runs) = (struct pending_run){
+                    .first = packed->run.first,
+                    .end = packed->run.first + packed->run.length,
+                    .tail = packed->tail,
+            };
+        }
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+static bool has_pending(const struct backup_topic *topic)
+{
+    for (size_t p = 0; p < topic->part_count; p++) {
+        if (topic->parts[p].runs.count > 0 || topic->parts[p].gaps.count > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs ---------------------------------------------------------------------------------------- */
+
+static int by_place(const void *left, const void *right)
+{
+    const struct tm_run *a = left;
+    const struct tm_run *b = right;
+    if (a->stream != b->stream) {
+        return a->stream < b->stream ? -1 : 1;
+    }
+    if (a->partition != b->partition) {
+        return a->partition < b->partition ? -1 : 1;
+    }
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+/* Join runs that touch: what the log lists is the stretches of a pack, not its blocks. */
+static size_t join_runs(struct tm_run *runs, size_t count)
+{
+    qsort(runs, count, sizeof(*runs), by_place);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tm_run *last = kept > 0 ? &runs[kept - 1] : NULL;
+        const struct tm_run *next = &runs[i];
+        if (last == NULL || last->stream != next->stream || last->partition != next->partition ||
+                last->first + last->length != next->first) {
+            runs[kept++] = *next;
+            continue;
+        }
+        last->length += next->length;
+        last->count += next->count;
+        last->bytes += next->bytes;
+        last->largest = next->largest > last->largest ? next->largest : last->largest;
+        last->ts_min = next->ts_min < last->ts_min ? next->ts_min : last->ts_min;
+        last->ts_max = next->ts_max > last->ts_max ? next->ts_max : last->ts_max;
+    }
+    return kept;
+}
+
+static void add_pack(struct backup_run *run, const struct tm_packed *pack, struct tm_edits *edits)
+{
+    struct tm_run *runs = tm_arena_alloc(
+            &edits->arena, pack->runs.count > 0 ? pack->runs.count : 1, sizeof(*runs));
+    size_t count = 0;
+    for (size_t r = 0; r < pack->runs.count; r++) {
+        const struct backup_topic *topic = topic_of(run, pack->runs.at[r].run.stream);
+        if (topic != NULL) {
+            runs[count] = pack->runs.at[r].run;
+            runs[count++].stream = topic->assigned;
+        }
+    }
+    count = count > 0 ? join_runs(runs, count) : 0;
+    if (count == 0) {
+        return; /* all of it was given up: an orphan, for the sweep */
+    }
+    *tm_vec_push(&edits->packs) = (struct tm_row_pack){
+            .name = pack->name,
+            .size = pack->size,
+            .stored_ms = pack->stored_ms,
+            .runs = runs,
+            .run_count = count,
+    };
+}
+
+/* Partitions ---------------------------------------------------------------------------------- */
+
+/*
+ * Walk the pending stretches and gaps of a partition from its watermark on. Gaps that do not join yet
+ * (the stretch before them is not durable) wait for a later commit. `*taken` counts the gaps used.
+ */
+static int64_t walk_pending(const struct backup_part *part, uint32_t stream, struct tm_edits *edits,
+        struct tm_tail *last, bool *has_last, size_t *taken)
+{
+    int64_t cursor = part->committed;
+    size_t run = 0;
+    for (;;) {
+        if (*taken < part->gaps.count && part->gaps.at[*taken].from == cursor) {
+            struct tm_row_gap gap = part->gaps.at[(*taken)++];
+            gap.stream = stream;
+            *tm_vec_push(&edits->gaps) = gap;
+            cursor += gap.length;
+        } else if (run < part->runs.count && part->runs.at[run].first == cursor) {
+            cursor = part->runs.at[run].end;
+            *last = part->runs.at[run++].tail;
+            *has_last = true;
+        } else {
+            tm_assert(run == part->runs.count); /* blocks were put in offset order */
+            return cursor;
+        }
+    }
+}
+
+/* The partition's new watermark row; none where nothing changes. */
+static void add_tail(const struct build *build, const struct backup_topic *topic,
+        struct backup_part *part, struct tm_edits *edits)
+{
+    struct tm_tail last = {0};
+    bool has_last = false;
+    size_t taken = 0;
+    int64_t cursor = walk_pending(part, topic->assigned, edits, &last, &has_last, &taken);
+    part->watermark = cursor;
+    struct tm_row_tail row =
+            part->named ? part->tail
+                        : (struct tm_row_tail){.partition = part->partition, .leader_epoch = -1};
+    int64_t covered = build->final && cursor > row.covered ? cursor : row.covered;
+    if (part->named && cursor == row.next && covered == row.covered) {
+        return;
+    }
+    if (!part->named && !build->final && cursor == part->committed) {
+        return; /* not read yet: the commit that names it sets its base */
+    }
+    if (has_last) {
+        row.back = cursor - last.offset;
+        row.leader_epoch = last.leader_epoch;
+        row.timestamp_ms = last.timestamp_ms;
+        row.tag = last.tag;
+    } else if (row.back > 0) {
+        row.back += cursor - row.next;
+    }
+    row.stream = topic->assigned;
+    row.next = cursor;
+    row.covered = covered;
+    *tm_vec_push(&edits->tails) = row;
+}
+
+/* Is the watermark in the fold still the one that this run went on from? */
+static enum tm_code check_watermarks(
+        struct backup_run *run, struct backup_topic *topic, struct tm_err *err)
+{
+    TM_VEC(struct tm_row_tail) fold = {0};
+    struct tm_arena arena = {0};
+    size_t count = 0;
+    enum tm_code code = tm_catalog_tails(
+            run->options->catalog, topic->stream.id, &arena, &fold.at, &count, err);
+    for (size_t p = 0; code == TM_OK && p < topic->part_count; p++) {
+        const struct backup_part *part = &topic->parts[p];
+        const struct tm_row_tail *held = NULL;
+        for (size_t i = 0; i < count && held == NULL; i++) {
+            held = fold.at[i].partition == part->partition ? &fold.at[i] : NULL;
+        }
+        bool same = held == NULL ? !part->named : part->named && held->next == part->committed;
+        if (!same && (part->runs.count > 0 || part->gaps.count > 0)) {
+            code = tm_err_set(err, TM_E_CONFLICT,
+                    "topic %s partition %" PRId32 ": another writer has stored it meanwhile",
+                    topic->info->name, part->partition);
+        }
+    }
+    tm_arena_done(&arena);
+    return code;
+}
+
+/* Which stream the topic's rows go to: the one planned on, or a new one with the next free id. */
+static enum tm_code resolve_stream(struct backup_run *run, struct backup_topic *topic,
+        uint32_t *next_id, struct tm_edits *edits, struct tm_err *err)
+{
+    struct tm_stream newest = {0};
+    TM_TRY(tm_catalog_stream(run->options->catalog, run->cluster_id,
+            tm_slice_str(topic->info->name), &edits->arena, &newest, err));
+    if (topic->stream.id != 0) {
+        topic->assigned = topic->stream.id;
+        if (newest.id != topic->stream.id) {
+            return tm_err_set(err, TM_E_CONFLICT,
+                    "topic %s: another writer has begun a new incarnation", topic->info->name);
+        }
+        return check_watermarks(run, topic, err);
+    }
+    if (newest.incarnation + 1 != topic->stream.incarnation) {
+        return tm_err_set(err, TM_E_CONFLICT,
+                "topic %s: another writer has begun incarnation %" PRIu32, topic->info->name,
+                newest.incarnation);
+    }
+    topic->assigned = (*next_id)++;
+    *tm_vec_push(&edits->streams) = (struct tm_row_stream){
+            .id = topic->assigned,
+            .cluster_id = run->cluster_id,
+            .topic = tm_slice_str(topic->info->name),
+            .incarnation = topic->stream.incarnation,
+            .topic_id = topic->info->has_id ? topic->info->id : (struct tm_id16){{0}},
+            .created_ms = tm_now_ms(),
+    };
+    return TM_OK;
+}
+
+static bool takes_part(const struct build *build, const struct backup_topic *topic)
+{
+    return !topic->recreated && (build->final || has_pending(topic));
+}
+
+static enum tm_code add_topics(struct build *build, struct tm_edits *edits, struct tm_err *err)
+{
+    struct backup_run *run = build->run;
+    uint32_t last_stream = 0;
+    uint64_t last_point = 0;
+    TM_TRY(tm_catalog_last_ids(run->options->catalog, &last_stream, &last_point, err));
+    last_stream++;
+    for (size_t t = 0; t < run->count; t++) {
+        struct backup_topic *topic = &run->at[t];
+        topic->assigned = 0;
+        if (!takes_part(build, topic)) {
+            continue;
+        }
+        TM_TRY(resolve_stream(run, topic, &last_stream, edits, err));
+        for (size_t p = 0; p < topic->part_count; p++) {
+            if (!topic->parts[p].unanswered) {
+                add_tail(build, topic, &topic->parts[p], edits);
+            }
+        }
+    }
+    for (size_t i = 0; i < run->packs.count; i++) {
+        add_pack(run, &run->packs.at[i], edits);
+    }
+    return TM_OK;
+}
+
+static enum tm_code add_point(struct build *build, struct tm_edits *edits, struct tm_err *err)
+{
+    struct backup_run *run = build->run;
+    struct tm_point newest = {0};
+    TM_TRY(tm_catalog_newest_point(run->options->catalog, run->cluster_id,
+            tm_slice_str(run->options->policy), &edits->arena, &newest, err));
+    TM_TRY(tm_backup_point(run, edits, &newest, &build->made_point, err));
+    if (!build->made_point) {
+        run->result->has_point = newest.row.id != 0;
+        run->result->point = newest.row.ulid;
+    }
+    return TM_OK;
+}
+
+static void remember(struct build *build, const struct tm_edits *edits)
+{
+    build->tails.count = 0;
+    build->stored_bytes = 0;
+    build->gaps = 0;
+    for (size_t i = 0; i < edits->tails.count; i++) {
+        *tm_vec_push(&build->tails) = edits->tails.at[i];
+    }
+    for (size_t i = 0; i < edits->packs.count; i++) {
+        build->stored_bytes += (int64_t)edits->packs.at[i].size;
+    }
+    for (size_t i = 0; i < edits->gaps.count; i++) {
+        build->gaps += edits->gaps.at[i].reason != TM_GAP_NO_RECORDS ? 1 : 0;
+    }
+}
+
+static enum tm_code build_edits(void *arg, struct tm_edits *edits, struct tm_err *err)
+{
+    struct build *build = arg;
+    struct backup_run *run = build->run;
+    edits->policy = tm_slice_str(run->options->policy);
+    build->made_point = false;
+
+    pthread_mutex_lock(&run->lock);
+    enum tm_code code = add_topics(build, edits, err);
+    if (code == TM_OK && build->final) {
+        code = add_point(build, edits, err);
+    }
+    pthread_mutex_unlock(&run->lock);
+    if (code != TM_OK) {
+        return code;
+    }
+    remember(build, edits);
+    bool nothing = !build->made_point && edits->packs.count == 0 && edits->gaps.count == 0 &&
+                   edits->tails.count == 0;
+    return nothing ? tm_err_set(err, TM_E_EXISTS, "nothing new") /* tm_backup_commit() expects it */
+                   : TM_OK;
+}
+
+/* After a commit ------------------------------------------------------------------------------ */
+
+static void settle_part(struct backup_part *part, const struct tm_row_tail *row)
+{
+    size_t left = 0;
+    for (size_t g = 0; g < part->gaps.count; g++) {
+        if (part->gaps.at[g].from >= row->next) {
+            part->gaps.at[left++] = part->gaps.at[g];
+        }
+    }
+    part->gaps.count = left;
+    part->runs.count = 0;
+    part->named = true;
+    part->tail = *row;
+    part->committed = row->next;
+}
+
+static void count_stored(struct backup_run *run)
+{
+    for (size_t i = 0; i < run->packs.count; i++) {
+        const struct tm_packed *pack = &run->packs.at[i];
+        for (size_t r = 0; r < pack->runs.count; r++) {
+            struct backup_topic *topic = topic_of(run, pack->runs.at[r].run.stream);
+            if (topic != NULL) {
+                topic->messages += pack->runs.at[r].run.count;
+                topic->bytes += pack->runs.at[r].run.bytes;
+                run->result->messages_count += pack->runs.at[r].run.count;
+                run->result->source_bytes += pack->runs.at[r].run.bytes;
+            }
+        }
+    }
+}
+
+static void settle(struct build *build)
+{
+    struct backup_run *run = build->run;
+    pthread_mutex_lock(&run->lock);
+    count_stored(run);
+    run->result->stored_bytes += build->stored_bytes;
+    run->result->gaps_count += build->gaps;
+    size_t at = 0; /* tails were added topic by topic, partition by partition */
+    for (size_t t = 0; t < run->count; t++) {
+        struct backup_topic *topic = &run->at[t];
+        topic->stream.id = topic->assigned != 0 ? topic->assigned : topic->stream.id;
+        while (at < build->tails.count && topic->assigned != 0 &&
+                build->tails.at[at].stream == topic->assigned) {
+            settle_part(&topic->parts[build->tails.at[at].partition], &build->tails.at[at]);
+            at++;
+        }
+    }
+    tm_assert(at == build->tails.count);
+    pthread_mutex_unlock(&run->lock);
+    tm_packed_list_done(&run->packs);
+}
+
+/* Identity ------------------------------------------------------------------------------------ */
+
+static void compare_identity(struct backup_topic *topic, const struct tm_topic_info *now)
+{
+    if (now->has_id && tm_id16_eq(&now->id, &topic->info->id)) {
+        return;
+    }
+    pthread_mutex_lock(&topic->run->lock);
+    topic->recreated = true;
+    pthread_mutex_unlock(&topic->run->lock);
+    tm_backup_fail(topic->run, topic->info->name, -1, "topic-recreated",
+            "the topic was deleted or created again while it was read; nothing of that is kept");
+}
+
+/*
+ * Ask for the topic ids again: a topic that was created anew while it was read gives its records at
+ * the old offsets without a word (docs/design.md, "Kafka"). What was read of it is not committed; the next
+ * run begins a new incarnation. A cluster that does not answer leaves the question open, and then
+ * nothing is committed.
+ */
+static enum tm_code check_identity(struct backup_run *run, struct tm_err *err)
+{
+    struct tm_topic_list list = {0};
+    list.at = tm_arena_alloc(&list.arena, run->count > 0 ? run->count : 1, sizeof(*list.at));
+    pthread_mutex_lock(&run->lock);
+    for (size_t t = 0; t < run->count; t++) {
+        const struct backup_topic *topic = &run->at[t];
+        if (topic->info->has_id && !topic->recreated && has_pending(topic)) {
+            list.at[list.count++] = (struct tm_topic_info){.name = topic->info->name};
+        }
+    }
+    pthread_mutex_unlock(&run->lock);
+    enum tm_code code =
+            list.count == 0 ? TM_OK : tm_kafka_topic_ids(run->options->kafka, IDS_MS, &list, err);
+    size_t at = 0;
+    for (size_t t = 0; code == TM_OK && t < run->count && at < list.count; t++) {
+        if (strcmp(run->at[t].info->name, list.at[at].name) == 0) {
+            compare_identity(&run->at[t], &list.at[at++]);
+        }
+    }
+    tm_topic_list_done(&list);
+    return code;
+}
+
+enum tm_code tm_backup_commit(struct backup_run *run, bool final, struct tm_err *err)
+{
+    size_t before = run->packs.count;
+    TM_TRY(tm_packer_cut(run->packer, &run->packs, err));
+    take_runs(run, before);
+    if (!final && run->packs.count == 0) {
+        return TM_OK;
+    }
+    TM_TRY(check_identity(run, err));
+    TM_FAULT("job.backup.cut");
+
+    struct build build = {.run = run, .final = final};
+    struct tm_fold fold = tm_catalog_fold(run->options->catalog);
+    enum tm_code code = tm_vault_commit(
+            run->options->vault, &fold, build_edits, &build, &run->result->head, err);
+    if (code == TM_OK) {
+        settle(&build);
+    } else if (code == TM_E_EXISTS) {
+        *err = (struct tm_err){0};
+        run->result->unchanged = true;
+        code = TM_OK;
+    }
+    tm_vec_done(&build.tails);
+    TM_FAULT("job.backup.committed");
+    return code;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/ulid.h"
+#include "job/backup_run.h"
+
+/* The rows of the point being made, whole; compared afterwards with those of the newest one. */
+struct rows {
+    TM_VEC(struct tm_row_part) parts;
+    TM_VEC(struct tm_row_topic) topics;
+    TM_VEC(uint32_t) gone;
+};
+
+static void rows_done(struct rows *rows)
+{
+    tm_vec_done(&rows->parts);
+    tm_vec_done(&rows->topics);
+    tm_vec_done(&rows->gone);
+}
+
+static const struct tm_row_part *find_part(
+        const struct tm_row_point *point, uint32_t stream, int32_t partition)
+{
+    size_t low = 0;
+    size_t high = point->part_count;
+    while (low < high) { /* rows of a point are sorted by stream and partition */
+        size_t mid = low + (high - low) / 2;
+        const struct tm_row_part *row = &point->parts[mid];
+        if (row->stream == stream && row->partition == partition) {
+            return row;
+        }
+        bool below = row->stream < stream || (row->stream == stream && row->partition < partition);
+        low = below ? mid + 1 : low;
+        high = below ? high : mid;
+    }
+    return NULL;
+}
+
+static const struct tm_row_topic *find_topic(const struct tm_row_point *point, uint32_t stream)
+{
+    for (size_t i = 0; i < point->topic_count; i++) {
+        if (point->topics[i].stream == stream) {
+            return &point->topics[i];
+        }
+    }
+    return NULL;
+}
+
+static enum tm_part_status status_of(const struct backup_part *part)
+{
+    switch (part->state) {
+    case PART_IDLE:
+    case PART_DONE:
+        return TM_PART_WHOLE;
+    case PART_TODO:
+        return TM_PART_NOT_REACHED;
+    case PART_FAILED:
+        return TM_PART_FAILED;
+    }
+    return TM_PART_FAILED;
+}
+
+static void add_part(struct rows *rows, const struct backup_topic *topic,
+        const struct backup_part *part, const struct tm_row_part *old)
+{
+    if (part->unanswered) {
+        if (old !=
+                NULL) { /* what is stored stays restorable; the row says that it was not reached */
+            *tm_vec_push(&rows->parts) = *old;
+            rows->parts.at[rows->parts.count - 1].status = TM_PART_FAILED;
+        }
+        return;
+    }
+    int64_t end = part->watermark;
+    *tm_vec_push(&rows->parts) = (struct tm_row_part){
+            .stream = topic->assigned,
+            .partition = part->partition,
+            .start = part->log_start < end ? part->log_start : end,
+            .end = end,
+            .lso = part->lso,
+            .high_watermark = part->high_watermark,
+            .status = status_of(part),
+    };
+}
+
+static int by_key(const void *left, const void *right)
+{
+    const struct tm_config_pair *a = left;
+    const struct tm_config_pair *b = right;
+    return tm_slice_cmp(a->key, b->key);
+}
+
+static void add_topic(struct rows *rows, struct tm_edits *edits, const struct backup_topic *topic,
+        const struct tm_row_topic *old)
+{
+    struct tm_row_topic row = {
+            .stream = topic->assigned,
+            .partitions = (uint32_t)topic->part_count,
+            .replication_factor = (uint32_t)topic->info->replication_factor,
+    };
+    if (topic->config_known) {
+        row.config_count = topic->config.set_count;
+        row.configs = tm_arena_alloc(
+                &edits->arena, row.config_count > 0 ? row.config_count : 1, sizeof(*row.configs));
+        for (size_t i = 0; i < row.config_count; i++) {
+            row.configs[i].key = tm_slice_str(topic->config.set[i].name);
+            row.configs[i].value = tm_slice_str(topic->config.set[i].value);
+        }
+        qsort(row.configs, row.config_count, sizeof(*row.configs), by_key);
+    } else if (old != NULL) { /* not asked in a run that found nothing: as it was */
+        row.configs = old->configs;
+        row.config_count = old->config_count;
+    }
+    *tm_vec_push(&rows->topics) = row;
+}
+
+static bool same_topic(const struct tm_row_topic *a, const struct tm_row_topic *b)
+{
+    bool same = a->partitions == b->partitions && a->replication_factor == b->replication_factor &&
+                a->config_count == b->config_count;
+    for (size_t i = 0; same && i < a->config_count; i++) {
+        same = tm_slice_eq(a->configs[i].key, b->configs[i].key) &&
+               tm_slice_eq(a->configs[i].value, b->configs[i].value);
+    }
+    return same;
+}
+
+static bool same_part(const struct tm_row_part *a, const struct tm_row_part *b)
+{
+    return a->start == b->start && a->end == b->end && a->lso == b->lso &&
+           a->high_watermark == b->high_watermark && a->status == b->status;
+}
+
+/* Streams of the newest point that this one does not name: gone from the cluster, or deselected. */
+static void find_gone(struct backup_run *run, const struct tm_point *newest, struct rows *rows)
+{
+    if (run->options->only_count > 0) {
+        return; /* a subset: the others keep their rows */
+    }
+    for (size_t i = 0; i < newest->row.topic_count; i++) {
+        uint32_t stream = newest->row.topics[i].stream;
+        bool named = false;
+        for (size_t t = 0; t < run->count && !named; t++) {
+            named = run->at[t].assigned == stream;
+        }
+        if (!named) {
+            *tm_vec_push(&rows->gone) = stream;
+        }
+    }
+}
+
+/* Keep only the rows that differ from the newest point's. */
+static void keep_changed(struct rows *rows, const struct tm_row_point *newest)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->parts.count; i++) {
+        const struct tm_row_part *row = &rows->parts.at[i];
+        const struct tm_row_part *old = find_part(newest, row->stream, row->partition);
+        if (old == NULL || !same_part(old, row)) {
+            rows->parts.at[kept++] = *row;
+        }
+    }
+    rows->parts.count = kept;
+    kept = 0;
+    for (size_t i = 0; i < rows->topics.count; i++) {
+        const struct tm_row_topic *row = &rows->topics.at[i];
+        const struct tm_row_topic *old = find_topic(newest, row->stream);
+        if (old == NULL || !same_topic(old, row)) {
+            rows->topics.at[kept++] = *row;
+        }
+    }
+    rows->topics.count = kept;
+}
+
+static void collect(struct backup_run *run, struct tm_edits *edits, const struct tm_point *newest,
+        struct rows *rows)
+{
+    for (size_t t = 0; t < run->count; t++) {
+        const struct backup_topic *topic = &run->at[t];
+        if (topic->assigned == 0) {
+            continue; /* created anew while it was read: the next run begins its new incarnation */
+        }
+        for (size_t p = 0; p < topic->part_count; p++) {
+            const struct backup_part *part = &topic->parts[p];
+            add_part(rows, topic, part, find_part(&newest->row, topic->assigned, part->partition));
+        }
+        add_topic(rows, edits, topic, find_topic(&newest->row, topic->assigned));
+    }
+    find_gone(run, newest, rows);
+    keep_changed(rows, &newest->row);
+}
+
+static uint32_t point_flags(const struct backup_run *run)
+{
+    uint32_t flags = TM_POINT_GROUPS_UNKNOWN;
+    bool partial = run->result->failures.count > 0;
+    for (size_t t = 0; t < run->count; t++) {
+        for (size_t p = 0; p < run->at[t].part_count; p++) {
+            partial |= status_of(&run->at[t].parts[p]) != TM_PART_WHOLE;
+        }
+    }
+    flags |= partial ? TM_POINT_PARTIAL : 0;
+    flags |= run->options->read_uncommitted ? TM_POINT_READ_UNCOMMITTED : 0;
+    flags |= run->configs_unknown ? TM_POINT_CONFIGS_UNKNOWN : 0;
+    return flags;
+}
+
+static void copy_rows(struct tm_edits *edits, const struct rows *rows, struct tm_row_point *point)
+{
+    struct tm_arena *arena = &edits->arena;
+    point->part_count = rows->parts.count;
+    point->parts = tm_arena_alloc(arena, rows->parts.count + 1, sizeof(*point->parts));
+    point->topic_count = rows->topics.count;
+    point->topics = tm_arena_alloc(arena, rows->topics.count + 1, sizeof(*point->topics));
+    point->gone_count = rows->gone.count;
+    point->gone = tm_arena_alloc(arena, rows->gone.count + 1, sizeof(*point->gone));
+    if (rows->parts.count > 0) {
+        memcpy(point->parts, rows->parts.at, rows->parts.count * sizeof(*point->parts));
+    }
+    if (rows->topics.count > 0) {
+        memcpy(point->topics, rows->topics.at, rows->topics.count * sizeof(*point->topics));
+    }
+    if (rows->gone.count > 0) {
+        memcpy(point->gone, rows->gone.at, rows->gone.count * sizeof(*point->gone));
+    }
+}
+
+static void add_mark(const struct backup_run *run, struct tm_edits *edits, uint64_t point)
+{
+    const struct tm_backup_options *options = run->options;
+    if (options->note == NULL && options->tag_count == 0) {
+        return;
+    }
+    struct tm_row_mark mark = {
+            .point = point,
+            .note = tm_slice_str(options->note != NULL ? options->note : ""),
+            .tag_count = options->tag_count,
+            .tags = tm_arena_alloc(&edits->arena, options->tag_count + 1, sizeof(*mark.tags)),
+            .hold_reason = tm_slice_str(""),
+    };
+    for (size_t i = 0; i < options->tag_count; i++) {
+        mark.tags[i] = tm_slice_str(options->tags[i]);
+    }
+    *tm_vec_push(&edits->marks) = mark;
+}
+
+/* The point's number and name; the same ULID however often the commit is built. */
+static enum tm_code add_row(struct backup_run *run, struct tm_edits *edits, const struct rows *rows,
+        uint32_t flags, struct tm_err *err)
+{
+    uint32_t last_stream = 0;
+    uint64_t last_point = 0;
+    TM_TRY(tm_catalog_last_ids(run->options->catalog, &last_stream, &last_point, err));
+    int64_t now_ms = tm_now_ms();
+    run->result->point = tm_ulid_make(now_ms);
+    run->result->has_point = true;
+    struct tm_row_point point = {
+            .id = last_point + 1,
+            .ulid = run->result->point,
+            .time_ms = now_ms,
+            .cluster_id = run->cluster_id,
+            .cluster_name = tm_slice_str(run->options->cluster),
+            .policy = tm_slice_str(run->options->policy),
+            .flags = flags,
+    };
+    copy_rows(edits, rows, &point);
+    *tm_vec_push(&edits->points) = point;
+    add_mark(run, edits, point.id);
+    return TM_OK;
+}
+
+enum tm_code tm_backup_point(struct backup_run *run, struct tm_edits *edits,
+        const struct tm_point *newest, bool *made, struct tm_err *err)
+{
+    struct rows rows = {0};
+    collect(run, edits, newest, &rows);
+    uint32_t flags = point_flags(run);
+    bool differs = newest->row.id == 0 || rows.parts.count > 0 || rows.topics.count > 0 ||
+                   rows.gone.count > 0 || edits->packs.count > 0;
+    bool asked = run->options->note != NULL || run->options->tag_count > 0;
+    /* A run that is partial for want of a topic, and so was the one before, tells nothing new. */
+    bool worse = (flags & TM_POINT_PARTIAL) != (newest->row.flags & TM_POINT_PARTIAL);
+    enum tm_code code = TM_OK;
+    *made = differs || asked || worse;
+    if (*made) {
+        code = add_row(run, edits, &rows, flags, err);
+    }
+    rows_done(&rows);
+    return code;
+}

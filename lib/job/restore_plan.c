@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "base/ulid.h"
+#include "job/restore.h"
+#include "job/restore_run.h"
+
+enum { REQUEST_MS = 30 * 1000, TOPIC_NAME_MAX = 249 };
+
+int64_t tm_restore_request_ms(const struct tm_restore_options *options)
+{
+    return options->request_ms > 0 ? options->request_ms : REQUEST_MS;
+}
+
+void tm_restore_plan_done(struct tm_restore_plan *plan)
+{
+    tm_vec_done(&plan->topics);
+    tm_vec_done(&plan->warnings);
+    tm_vec_done(&plan->blocking);
+    tm_arena_done(&plan->arena);
+}
+
+static void block(
+        struct tm_restore_plan *plan, const char *slug, const char *topic, const char *detail)
+{
+    tm_job_note_add(&plan->blocking, &plan->arena, slug, topic, -1, detail);
+}
+
+static const struct tm_stream *stream_of(const struct tm_point *point, uint32_t id)
+{
+    for (size_t i = 0; i < point->stream_count; i++) {
+        if (point->streams[i].id == id) {
+            return &point->streams[i];
+        }
+    }
+    return NULL;
+}
+
+/* The name that the topic gets: renamed if it is listed, else prefix and suffix around it. */
+static const char *target_name(
+        const struct tm_restore_options *options, struct tm_restore_plan *plan, const char *source)
+{
+    for (size_t i = 0; i < options->rename_count; i++) {
+        if (strcmp(options->renames[i].from, source) == 0) {
+            return tm_arena_strdup(&plan->arena, options->renames[i].to);
+        }
+    }
+    return tm_arena_fmt(&plan->arena, "%s%s%s", options->prefix != NULL ? options->prefix : "",
+            source, options->suffix != NULL ? options->suffix : "");
+}
+
+/* Kafka's own rule for topic names (org.apache.kafka.common.internals.Topic). */
+static bool valid_name(const char *name)
+{
+    size_t len = strlen(name);
+    bool legal =
+            len > 0 && len <= TOPIC_NAME_MAX && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    for (size_t i = 0; legal && i < len; i++) {
+        char c = name[i];
+        legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                c == '.' || c == '_' || c == '-';
+    }
+    return legal;
+}
+
+static enum tm_code add_totals(const struct tm_restore_options *options,
+        const struct tm_point *point, struct tm_restore_topic *topic, struct tm_err *err)
+{
+    for (size_t i = 0; i < point->row.part_count; i++) {
+        const struct tm_row_part *part = &point->row.parts[i];
+        if (part->stream != topic->stream || part->start >= part->end) {
+            continue;
+        }
+        struct tm_part_totals totals = {0};
+        TM_TRY(tm_catalog_part_totals(options->catalog, part->stream, part->partition, part->start,
+                part->end, &totals, err));
+        topic->messages += totals.messages;
+        topic->bytes += totals.bytes;
+        topic->lost += totals.lost;
+        topic->largest = totals.largest > topic->largest ? totals.largest : topic->largest;
+    }
+    return TM_OK;
+}
+
+static enum tm_code add_topics(
+        const struct tm_restore_options *options, struct tm_restore_plan *plan, struct tm_err *err)
+{
+    const struct tm_point *point = &plan->point;
+    for (size_t i = 0; i < point->row.topic_count; i++) {
+        const struct tm_row_topic *row = &point->row.topics[i];
+        const struct tm_stream *stream = stream_of(point, row->stream);
+        tm_assert(stream != NULL);
+        const char *source = tm_arena_str(&plan->arena, stream->topic);
+        if (options->select != NULL && !tm_select_matches(options->select, source)) {
+            continue;
+        }
+        struct tm_restore_topic topic = {
+                .source = source,
+                .target = target_name(options, plan, source),
+                .stream = row->stream,
+                .partitions = (int32_t)row->partitions,
+        };
+        TM_TRY(add_totals(options, point, &topic, err));
+        *tm_vec_push(&plan->topics) = topic;
+        plan->messages += topic.messages;
+        plan->bytes += topic.bytes;
+    }
+    if (plan->topics.count == 0) {
+        block(plan, "not-found", NULL, "the point has no topic that the request selects");
+    }
+    return TM_OK;
+}
+
+static void check_names(struct tm_restore_plan *plan)
+{
+    for (size_t i = 0; i < plan->topics.count; i++) {
+        const char *target = plan->topics.at[i].target;
+        if (!valid_name(target)) {
+            block(plan, "invalid-request", plan->topics.at[i].source,
+                    tm_arena_fmt(&plan->arena, "\"%s\" is not a topic name Kafka takes", target));
+        }
+        for (size_t other = 0; other < i; other++) {
+            if (strcmp(target, plan->topics.at[other].target) == 0) {
+                block(plan, "invalid-request", plan->topics.at[i].source,
+                        tm_arena_fmt(&plan->arena, "%s and %s would both be restored into %s",
+                                plan->topics.at[other].source, plan->topics.at[i].source, target));
+            }
+        }
+    }
+}
+
+static const struct tm_restore_target *find_ours(
+        const struct tm_restore_target *targets, size_t count, const char *topic)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(targets[i].topic, topic) == 0) {
+            return &targets[i];
+        }
+    }
+    return NULL;
+}
+
+/* Is there a record in the topic? Or is it not to be known? Either blocks. */
+static enum tm_code check_empty(const struct tm_restore_options *options,
+        struct tm_restore_plan *plan, const struct tm_restore_topic *topic, struct tm_err *err)
+{
+    struct tm_offsets *rows =
+            tm_arena_alloc(&plan->arena, (size_t)topic->partitions + 1, sizeof(*rows));
+    for (int32_t p = 0; p < topic->partitions; p++) {
+        rows[p] = (struct tm_offsets){.topic = topic->target, .partition = p};
+    }
+    TM_TRY(tm_kafka_offsets(
+            options->kafka, rows, (size_t)topic->partitions, tm_restore_request_ms(options), err));
+    for (int32_t p = 0; p < topic->partitions; p++) {
+        if (rows[p].code != TM_OK || rows[p].log_start != rows[p].high_watermark) {
+            block(plan, "topic-exists", topic->source,
+                    tm_arena_fmt(&plan->arena,
+                            "topic %s on %s is not empty (partition %" PRId32 ")", topic->target,
+                            options->target, p));
+            return TM_OK;
+        }
+    }
+    return TM_OK;
+}
+
+static enum tm_code check_existing(const struct tm_restore_options *options,
+        struct tm_restore_plan *plan, struct tm_restore_topic *topic,
+        const struct tm_topic_info *info, struct tm_err *err)
+{
+    topic->exists = true;
+    if (info->partitions != topic->partitions) {
+        block(plan, "invalid-request", topic->source,
+                tm_arena_fmt(&plan->arena,
+                        "topic %s on %s has %" PRId32 " partitions, the point %" PRId32,
+                        topic->target, options->target, info->partitions, topic->partitions));
+        return TM_OK;
+    }
+    if (topic->ours) {
+        return TM_OK;
+    }
+    if (options->existing == TM_EXISTING_FAIL) {
+        block(plan, "topic-exists", topic->source,
+                tm_arena_fmt(&plan->arena,
+                        "topic %s exists on %s; rename, or restore into it with "
+                        "\"existing\": \"empty_only\" if it is empty",
+                        topic->target, options->target));
+        return TM_OK;
+    }
+    return check_empty(options, plan, topic, err);
+}
+
+static enum tm_code check_target(
+        const struct tm_restore_options *options, struct tm_restore_plan *plan, struct tm_err *err)
+{
+    struct tm_restore_target *ours = NULL;
+    size_t ours_count = 0;
+    if (options->journal != NULL) {
+        TM_TRY(tm_journal_targets(
+                options->journal, &options->job, &plan->arena, &ours, &ours_count, err));
+    }
+    struct tm_topic_list list = {0};
+    TM_TRY(tm_kafka_topics(options->kafka, tm_restore_request_ms(options), &list, err));
+    enum tm_code code = TM_OK;
+    for (size_t i = 0; code == TM_OK && i < plan->topics.count; i++) {
+        struct tm_restore_topic *topic = &plan->topics.at[i];
+        const struct tm_topic_info *info = NULL;
+        for (size_t t = 0; t < list.count && info == NULL; t++) {
+            info = strcmp(list.at[t].name, topic->target) == 0 ? &list.at[t] : NULL;
+        }
+        topic->ours = find_ours(ours, ours_count, topic->target) != NULL;
+        if (info != NULL) {
+            code = check_existing(options, plan, topic, info, err);
+        } else if (options->create_topics == TM_CREATE_NEVER) {
+            block(plan, "not-found", topic->source,
+                    tm_arena_fmt(&plan->arena, "topic %s is not on %s, and create_topics is never",
+                            topic->target, options->target));
+        }
+    }
+    tm_topic_list_done(&list);
+    return code;
+}
+
+static void check_coverage(const struct tm_restore_options *options, struct tm_restore_plan *plan)
+{
+    for (size_t i = 0; i < plan->topics.count; i++) {
+        const struct tm_restore_topic *topic = &plan->topics.at[i];
+        if (topic->lost == 0) {
+            continue;
+        }
+        const char *detail = tm_arena_fmt(&plan->arena,
+                "%" PRId64 " offsets of %s were gone from the source before they were captured%s",
+                topic->lost, topic->source,
+                options->continue_on_gap
+                        ? ""
+                        : "; pass \"on_gap\": \"continue\" to restore around them");
+        if (options->continue_on_gap) {
+            tm_job_note_add(&plan->warnings, &plan->arena, "gap", topic->source, -1, detail);
+        } else {
+            block(plan, "no-coverage", topic->source, detail);
+        }
+    }
+    if ((plan->point.row.flags & TM_POINT_PARTIAL) != 0) {
+        tm_job_note_add(&plan->warnings, &plan->arena, "partial-point", NULL, -1,
+                "the point is partial: some partitions stop short of where Kafka was");
+    }
+    if ((plan->point.row.flags & TM_POINT_CONFIGS_UNKNOWN) != 0 && options->original_configs) {
+        tm_job_note_add(&plan->warnings, &plan->arena, "configs-unknown", NULL, -1,
+                "the source cluster did not tell topic configurations: the target's defaults "
+                "apply");
+    }
+}
+
+/* What would be done, as one hash: if it differs at the restore, something moved in between. */
+static void digest(const struct tm_restore_options *options, struct tm_restore_plan *plan)
+{
+    TM_BUF_OWN struct tm_buf text = {0};
+    char point[TM_ULID_NAME_MAX];
+    tm_buf_add_fmt(&text, "%s\n%s\n%d %d %d %d %d %d\n",
+            tm_ulid_format(&plan->point.row.ulid, "rp_", point), options->target,
+            (int)options->create_topics, (int)options->existing, (int)options->retention,
+            (int)options->original_configs, (int)options->replication_factor,
+            (int)options->continue_on_gap);
+    for (size_t i = 0; i < plan->topics.count; i++) {
+        const struct tm_restore_topic *topic = &plan->topics.at[i];
+        tm_buf_add_fmt(&text, "%s\n%s\n%d %" PRId32 " %" PRId64 " %" PRId64 "\n", topic->source,
+                topic->target, topic->exists ? 1 : 0, topic->partitions, topic->messages,
+                topic->bytes);
+    }
+    struct tm_hash hash = tm_sha256_of(tm_buf_slice(&text));
+    memcpy(plan->digest, "sha256:", 7);
+    tm_hex(hash.bytes, sizeof(hash.bytes), plan->digest + 7);
+}
+
+enum tm_code tm_restore_plan(const struct tm_restore_options *options, struct tm_job_env *env,
+        struct tm_restore_plan *out, struct tm_err *err)
+{
+    atomic_store(&env->progress->phase, TM_PHASE_PLANNING);
+    struct tm_fold fold = tm_catalog_fold(options->catalog);
+    TM_TRY(tm_vault_refresh(options->vault, &fold, err));
+    TM_TRY(tm_catalog_point(options->catalog, &options->point, &out->arena, &out->point, err));
+    if (out->point.row.id == 0) {
+        char name[TM_ULID_NAME_MAX];
+        return tm_err_set(err, TM_E_MISSING, "recovery point %s does not exist",
+                tm_ulid_format(&options->point, "rp_", name));
+    }
+    TM_TRY(add_topics(options, out, err));
+    check_names(out);
+    TM_TRY(check_target(options, out, err));
+    check_coverage(options, out);
+    digest(options, out);
+    return TM_OK;
+}
