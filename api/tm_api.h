@@ -36,10 +36,11 @@ struct tm_api_options {
     struct tm_control control;
     const struct tm_api_token *tokens; /* borrowed for the server's life */
     size_t token_count;
-    size_t max_body;
-    unsigned max_connections;
+    size_t max_body;          /* 0: 1 MiB */
+    unsigned max_connections; /* 0: 128 */
+    int64_t header_ms; /* a request must be in so long after its connection, or the answer before it; 0: 30 s */
     const char *version;
-    bool metrics_here; /* serve /metrics on this listener too */
+    bool metrics_here;       /* serve /metrics on this listener too */
     void (*wake)(void *arg); /* something was resumed: call tm_api_run() from the loop soon */
     void *wake_arg;
 };
@@ -58,7 +59,8 @@ int64_t tm_api_timeout_ms(const struct tm_api *api); /* run at the latest then; 
 unsigned tm_api_connections(const struct tm_api *api);
 
 /* Listening sockets, bound as the daemon needs them. */
-enum tm_code tm_api_listen_unix(const char *path, const char *group, int *fd, struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_api_listen_unix(
+        const char *path, const char *group, int *fd, struct tm_err *err) TM_MUST_CHECK;
 enum tm_code tm_api_listen_tcp(const char *host_port, int *fd, struct tm_err *err) TM_MUST_CHECK;
 
 #endif

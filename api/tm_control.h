@@ -19,15 +19,15 @@
 
 /* Why something was refused: becomes a problem+json document. */
 struct tm_problem {
-    int status;          /* HTTP */
-    const char *slug;    /* "not-found", "already-running", ...; static */
+    int status;       /* HTTP */
+    const char *slug; /* "not-found", "already-running", ...; static */
     char detail[1024];
-    char job[32];             /* already-running: the job that is; "" else */
-    char kind[32];            /* not-found: "policy", "recovery-point", ... */
-    char name[256];           /* not-found: what was asked for */
-    char similar[256];        /* not-found: nearest name; "" none */
-    char pointer[128];        /* invalid-request: JSON Pointer of the field; "" none */
-    int64_t retry_after_s;    /* 0: none */
+    char job[32];          /* already-running: the job that is; "" else */
+    char kind[32];         /* not-found: "policy", "recovery-point", ... */
+    char name[256];        /* not-found: what was asked for */
+    char similar[256];     /* not-found: nearest name; "" none */
+    char pointer[128];     /* invalid-request: JSON Pointer of the field; "" none */
+    int64_t retry_after_s; /* 0: none */
 };
 
 struct tm_point_answer { /* GET /v1/recovery-points/{id} */
@@ -73,9 +73,9 @@ struct tm_policy_view {
     int64_t next_run_ms;     /* 0: none planned */
     int64_t last_success_ms; /* 0: never, since the history begins */
     int64_t last_attempt_ms;
-    const char *last_result;    /* "succeeded", "partial", "failed", "cancelled"; NULL: none yet */
-    const char *running_job;    /* NULL: none */
-    const char *newest_point;   /* "rp_..."; NULL: none known */
+    const char *last_result;  /* "succeeded", "partial", "failed", "cancelled"; NULL: none yet */
+    const char *running_job;  /* NULL: none */
+    const char *newest_point; /* "rp_..."; NULL: none known */
     int64_t newest_point_ms;
     int64_t oldest_point_ms;
     int64_t interval_ms; /* longest gap between two planned runs; 0: by hand only */
@@ -123,23 +123,28 @@ struct tm_restore_request {
 };
 
 struct tm_caller {
-    char who[128];        /* "socket:uid=0", "token:oncall" */
+    char who[128]; /* "socket:uid=0", "token:oncall" */
     char request_id[72];
-    const char *body;     /* the request's JSON as received, for the journal */
+    const char *body; /* the request's JSON as received, for the journal */
 };
 
-typedef void (*tm_done_points)(void *arg, const struct tm_points_answer *answer, const struct tm_problem *problem);
-typedef void (*tm_done_point)(void *arg, const struct tm_point_answer *answer, const struct tm_problem *problem);
-typedef void (*tm_done_job)(void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem);
-typedef void (*tm_done_jobs)(void *arg, const struct tm_job_view *jobs, size_t count, bool more, const struct tm_problem *problem);
-typedef void (*tm_done_plan)(void *arg, const struct tm_restore_plan *plan, const struct tm_problem *problem);
+typedef void (*tm_done_points)(
+        void *arg, const struct tm_points_answer *answer, const struct tm_problem *problem);
+typedef void (*tm_done_point)(
+        void *arg, const struct tm_point_answer *answer, const struct tm_problem *problem);
+typedef void (*tm_done_job)(
+        void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem);
+typedef void (*tm_done_jobs)(void *arg, const struct tm_job_view *jobs, size_t count, bool more,
+        const struct tm_problem *problem);
+typedef void (*tm_done_plan)(
+        void *arg, const struct tm_restore_plan *plan, const struct tm_problem *problem);
 
 struct tm_control_ops {
     /* Answer at once. The arrays are borrowed until control is called again. */
     size_t (*policies)(void *self, const struct tm_policy_view **out);
     size_t (*status)(void *self, const struct tm_status_row **out);
     bool (*ready)(void *self, const char **why_not); /* "starting", "draining", ... */
-    void (*refresh_metrics)(void *self);             /* gauges that are not kept up as things happen */
+    void (*refresh_metrics)(void *self); /* gauges that are not kept up as things happen */
 
     void (*points)(void *self, const struct tm_points_query *query, tm_done_points done, void *arg);
     void (*point)(void *self, const struct tm_id16 *ulid, tm_done_point done, void *arg);
@@ -150,11 +155,15 @@ struct tm_control_ops {
      */
     void (*job)(void *self, const struct tm_id16 *id, int64_t wait_ms, tm_done_job done, void *arg);
     void (*job_forget)(void *self, void *arg);
-    void (*cancel)(void *self, const struct tm_id16 *id, const struct tm_caller *caller, tm_done_job done, void *arg);
+    void (*cancel)(void *self, const struct tm_id16 *id, const struct tm_caller *caller,
+            tm_done_job done, void *arg);
     /* `done` when the job's row is durable; created is false for a job that was joined. */
-    void (*backup)(void *self, const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done, void *arg);
-    void (*restore)(void *self, const struct tm_restore_request *request, const struct tm_caller *caller, tm_done_job done, void *arg);
-    void (*restore_plan)(void *self, const struct tm_restore_request *request, tm_done_plan done, void *arg);
+    void (*backup)(void *self, const struct tm_backup_request *request,
+            const struct tm_caller *caller, tm_done_job done, void *arg);
+    void (*restore)(void *self, const struct tm_restore_request *request,
+            const struct tm_caller *caller, tm_done_job done, void *arg);
+    void (*restore_plan)(
+            void *self, const struct tm_restore_request *request, tm_done_plan done, void *arg);
 };
 
 struct tm_control {

@@ -41,8 +41,8 @@ struct tm_config_vault {
     const char *name;
     enum tm_vault_type type;
     const char *path;
-    const char *key_file;        /* as written, for messages; NULL: a passphrase is used */
-    struct tm_slice key;         /* the 32 bytes, or the passphrase without its newline; locked away
+    const char *key_file; /* as written, for messages; NULL: a passphrase is used */
+    struct tm_slice key;  /* the 32 bytes, or the passphrase without its newline; locked away
                                     from logs and answers */
     bool key_is_passphrase;
     bool create;
@@ -154,9 +154,12 @@ enum tm_code tm_config_parse(struct tm_slice text, const char *name,
         const struct tm_config_load_options *options, struct tm_config **out,
         struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
 
-const struct tm_config_policy *tm_config_find_policy(const struct tm_config *config, const char *name);
-const struct tm_config_cluster *tm_config_find_cluster(const struct tm_config *config, const char *name);
-const struct tm_config_vault *tm_config_find_vault(const struct tm_config *config, const char *name);
+const struct tm_config_policy *tm_config_find_policy(
+        const struct tm_config *config, const char *name);
+const struct tm_config_cluster *tm_config_find_cluster(
+        const struct tm_config *config, const char *name);
+const struct tm_config_vault *tm_config_find_vault(
+        const struct tm_config *config, const char *name);
 
 /* Reference page (Markdown) and full example (YAML) from options.def; for the tools that write docs. */
 void tm_config_reference(struct tm_buf *out);

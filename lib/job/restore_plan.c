@@ -211,7 +211,9 @@ static enum tm_code check_target(
         for (size_t t = 0; t < list.count && info == NULL; t++) {
             info = strcmp(list.at[t].name, topic->target) == 0 ? &list.at[t] : NULL;
         }
-        topic->ours = find_ours(ours, ours_count, topic->target) != NULL;
+        const struct tm_restore_target *known = find_ours(ours, ours_count, topic->target);
+        topic->ours = known != NULL;
+        topic->created = known != NULL && known->created;
         if (info != NULL) {
             code = check_existing(options, plan, topic, info, err);
         } else if (options->create_topics == TM_CREATE_NEVER) {

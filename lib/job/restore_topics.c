@@ -149,6 +149,7 @@ static enum tm_code make_topic(
     tm_arena_done(&arena);
     if (code == TM_OK) {
         topic->line->ours = true;
+        topic->line->created = true;
         TM_FAULT("job.restore.created");
     }
     return code;
@@ -362,9 +363,7 @@ void tm_restore_configure(struct restore_run *run)
 {
     for (size_t t = 0; t < run->topic_count; t++) {
         struct restore_topic *topic = &run->topics[t];
-        bool made = topic->line->ours && !topic->line->exists;
-        if (!topic->failed && (made || topic->line->ours) &&
-                run->options->create_topics == TM_CREATE_MISSING) {
+        if (!topic->failed && topic->line->created) {
             configure_topic(run, topic);
         }
     }
