@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * jobs - lists of jobs, and answers that are a job which has been started.
+ *
+ * Threads: the loop's.
+ */
+#ifndef TM_API_JOBS_H
+#define TM_API_JOBS_H
+
+#include "request.h"
+
+enum { TM_JOBS_ANY_KIND = -1 };
+
+/* The query parameters both have; `kind`: enum tm_job_kind or TM_JOBS_ANY_KIND (then `kind=`). */
+void tm_jobs_answer_list(struct tm_request *request, int kind);
+/*
+ * The `done` of a call that starts a job: 202 with the job, 200 where it was joined. With `wait` the
+ * answer comes when the job has ended (200), at the latest after that time (202).
+ */
+void tm_jobs_started(
+        void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "routes.h"
+#include "view.h"
+
+/* Does `value` fit the filter? NULL lets everything through. */
+static bool passes(const char *filter, const char *value)
+{
+    return filter == NULL || strcmp(filter, value) == 0;
+}
+
+/* Policies --------------------------------------------------------------------------------- */
+
+void tm_policies_list(struct tm_request *request)
+{
+    const char *cluster = tm_query_get(request, "cluster");
+    if (tm_problem_noted(request)) {
+        return;
+    }
+    const struct tm_control *control = tm_request_control(request);
+    const struct tm_policy_view *policies = NULL;
+    size_t count = control->ops->policies(control->self, &policies);
+    struct tm_json *list = tm_json_object();
+    struct tm_json *items = tm_json_add(list, "items", tm_json_array());
+    for (size_t i = 0; i < count; i++) {
+        if (passes(cluster, policies[i].cluster)) {
+            (void)tm_json_push(items, tm_view_policy(&policies[i]));
+        }
+    }
+    tm_request_answer_json(request, 200, list);
+}
+
+static const char *nearest_policy(
+        struct tm_request *request, const struct tm_policy_view *policies, size_t count)
+{
+    const char **names = tm_arena_alloc(&request->arena, count + 1, sizeof(*names));
+    for (size_t i = 0; i < count; i++) {
+        names[i] = policies[i].name;
+    }
+    return tm_nearest(request->name, names, count);
+}
+
+void tm_policies_get(struct tm_request *request)
+{
+    if (tm_problem_noted(request)) {
+        return;
+    }
+    const struct tm_control *control = tm_request_control(request);
+    const struct tm_policy_view *policies = NULL;
+    size_t count = control->ops->policies(control->self, &policies);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(policies[i].name, request->name) == 0) {
+            tm_request_answer_json(request, 200, tm_view_policy(&policies[i]));
+            return;
+        }
+    }
+    tm_problem_not_found(
+            request, "policy", request->name, nearest_policy(request, policies, count));
+}
+
+/* Status ----------------------------------------------------------------------------------- */
+
+static void add_worst(struct tm_json *status, const struct tm_status_row *row)
+{
+    struct tm_json *worst = tm_json_add(status, "worst", tm_json_object());
+    tm_json_add_str(worst, "cluster", row->cluster);
+    tm_json_add_str(worst, "policy", row->policy);
+    tm_json_add_str(worst, "topic", row->topic);
+    tm_json_add_str(worst, "state", row->state);
+}
+
+void tm_status_get(struct tm_request *request)
+{
+    const char *cluster = tm_query_get(request, "cluster");
+    const char *policy = tm_query_get(request, "policy");
+    const char *topic = tm_query_get(request, "topic");
+    if (tm_problem_noted(request)) {
+        return;
+    }
+    const struct tm_control *control = tm_request_control(request);
+    const struct tm_status_row *rows = NULL;
+    size_t count = control->ops->status(control->self, &rows);
+    const struct tm_status_row *worst = NULL;
+    struct tm_json *items = tm_json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct tm_status_row *row = &rows[i];
+        if (passes(cluster, row->cluster) && passes(policy, row->policy) &&
+                passes(topic, row->topic)) {
+            worst = worst == NULL && strcmp(row->state, "ok") != 0 ? row : worst;
+            (void)tm_json_push(items, tm_view_status_row(row));
+        }
+    }
+    struct tm_json *status = tm_json_object();
+    tm_json_add_time(status, "as_of", tm_now_ms());
+    tm_json_add_bool(status, "ok", worst == NULL);
+    if (worst != NULL) {
+        add_worst(status, worst);
+    }
+    (void)tm_json_add(status, "items", items);
+    tm_request_answer_json(request, 200, status);
+}

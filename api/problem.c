@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "problem.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "request.h"
+#include "words.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* clang-format off */
+static const struct {
+    const char *slug;
+    const char *title;
+} titles[] = {
+    {"already-running",        "A job of that kind is going on"},
+    {"bad-cursor",             "The cursor does not belong to this list"},
+    {"bad-time",               "Not a time"},
+    {"catalog-read-only",      "The catalog cannot be written"},
+    {"config-invalid",         "The configuration is not valid"},
+    {"draining",               "The daemon is stopping"},
+    {"gone",                   "It was there and has been removed"},
+    {"groups-active",          "Consumer groups are active at the target"},
+    {"internal",               "Something went wrong inside"},
+    {"interrupted",            "The job was interrupted"},
+    {"invalid-request",        "The request is not valid"},
+    {"invalid-token",          "A valid token is needed"},
+    {"kafka-unreachable",      "The Kafka cluster does not answer"},
+    {"malformed-json",         "The body is not JSON"},
+    {"method-not-allowed",     "The path does not take this method"},
+    {"no-coverage",            "What is asked for is not covered"},
+    {"not-found",              "There is no such thing"},
+    {"plan-changed",           "What would be done has changed since the plan"},
+    {"policy-paused",          "The policy is paused"},
+    {"precondition-failed",    "It has changed meanwhile"},
+    {"queue-full",             "Too many jobs are waiting"},
+    {"rate-limited",           "Too many requests"},
+    {"scope-missing",          "The token does not allow this"},
+    {"starting",               "The daemon is starting"},
+    {"target-not-allowed",     "The token does not allow this target"},
+    {"too-large",              "The body is too large"},
+    {"topic-exists",           "A topic of that name is there already"},
+    {"unsupported-media-type", "The body must be JSON"},
+    {"vault-full",             "No space is left in the vault"},
+    {"vault-unreachable",      "The vault does not answer"},
+    {"wrong-host",             "The Host header does not name this daemon"},
+};
+/* clang-format on */
+
+static const char *title_of(const char *slug)
+{
+    for (size_t i = 0; i < LENGTH(titles); i++) {
+        if (strcmp(titles[i].slug, slug) == 0) {
+            return titles[i].title;
+        }
+    }
+    return slug;
+}
+
+struct tm_json *tm_problem_begin(
+        const struct tm_request *request, int status, const char *slug, const char *detail)
+{
+    char type[128];
+    char instance[128];
+    (void)snprintf(type, sizeof(type), "/problems/%s", slug);
+    (void)snprintf(instance, sizeof(instance), "/requests/%s", request->id);
+    struct tm_json *problem = tm_json_object();
+    tm_json_add_str(problem, "type", type);
+    tm_json_add_str(problem, "title", title_of(slug));
+    tm_json_add_int(problem, "status", status);
+    if (detail != NULL && detail[0] != '\0') {
+        tm_json_add_str(problem, "detail", detail);
+    }
+    tm_json_add_str(problem, "instance", instance);
+    return problem;
+}
+
+void tm_problem_send(struct tm_request *request, int status, struct tm_json *problem)
+{
+    tm_request_answer_problem_json(request, status, problem);
+}
+
+void tm_problem_refuse(
+        struct tm_request *request, int status, const char *slug, const char *fmt, ...)
+{
+    char detail[TM_ERR_MSG_MAX * 2];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(detail, sizeof(detail), fmt, args);
+    va_end(args);
+    tm_problem_send(request, status, tm_problem_begin(request, status, slug, detail));
+}
+
+/* Errors of fields ------------------------------------------------------------------------- */
+
+void tm_problem_note(struct tm_request *request, const struct tm_field_error *error)
+{
+    if (request->errors.count < TM_FIELD_ERRORS_MAX) {
+        *tm_vec_push(&request->errors) = *error;
+    }
+}
+
+static void add_error(struct tm_json *errors, const struct tm_field_error *error)
+{
+    struct tm_json *json = tm_json_push(errors, tm_json_object());
+    tm_json_add_str(json, "pointer", error->pointer);
+    tm_json_add_str(json, "parameter", error->parameter);
+    tm_json_add_str(json, "detail", error->detail);
+    if (error->allowed != NULL) {
+        (void)tm_json_add(json, "allowed", tm_words_json(error->allowed));
+    }
+}
+
+/* "/topics: must be an array of strings" */
+static const char *describe(struct tm_request *request, const struct tm_field_error *error)
+{
+    const char *where = error->parameter != NULL ? error->parameter : error->pointer;
+    bool whole_body = where == NULL || where[0] == '\0';
+    return whole_body ? error->detail
+                      : tm_arena_fmt(&request->arena, "%s: %s", where, error->detail);
+}
+
+bool tm_problem_noted(struct tm_request *request)
+{
+    size_t count = request->errors.count;
+    if (count == 0) {
+        return false;
+    }
+    bool times_only = true;
+    for (size_t i = 0; i < count; i++) {
+        times_only = times_only && request->errors.at[i].time;
+    }
+    const char *detail = describe(request, &request->errors.at[0]);
+    if (count > 1) {
+        detail = tm_arena_fmt(&request->arena, "%s; and %zu more", detail, count - 1);
+    }
+    int status = times_only ? 400 : 422;
+    struct tm_json *problem =
+            tm_problem_begin(request, status, times_only ? "bad-time" : "invalid-request", detail);
+    struct tm_json *errors = tm_json_add(problem, "errors", tm_json_array());
+    for (size_t i = 0; i < count; i++) {
+        add_error(errors, &request->errors.at[i]);
+    }
+    tm_problem_send(request, status, problem);
+    return true;
+}
+
+/* What control says ------------------------------------------------------------------------ */
+
+static void add_if(struct tm_json *problem, const char *key, const char *text)
+{
+    if (text[0] != '\0') {
+        tm_json_add_str(problem, key, text);
+    }
+}
+
+static void add_similar(struct tm_json *problem, const char *similar)
+{
+    if (similar != NULL && similar[0] != '\0') {
+        tm_json_push_str(tm_json_add(problem, "similar", tm_json_array()), similar);
+    }
+}
+
+void tm_problem_answer(struct tm_request *request, const struct tm_problem *from)
+{
+    const char *slug = from->slug != NULL ? from->slug : "internal";
+    int status = from->status >= 400 && from->status < 600 ? from->status : 500;
+    struct tm_json *problem = tm_problem_begin(request, status, slug, from->detail);
+    if (status == 500) {
+        tm_json_add_str(problem, "request_id", request->id);
+    }
+    add_if(problem, "job", from->job);
+    add_if(problem, "kind", from->kind);
+    add_if(problem, "name", from->name);
+    add_similar(problem, from->similar);
+    if (from->pointer[0] != '\0') {
+        struct tm_field_error error = {.pointer = from->pointer, .detail = from->detail};
+        add_error(tm_json_add(problem, "errors", tm_json_array()), &error);
+    }
+    if (from->retry_after_s > 0) {
+        tm_request_add_header(request, "Retry-After", "%" PRId64, from->retry_after_s);
+    }
+    if (from->retry_after_s > 0 && status == 429) {
+        tm_json_add_int(problem, "retry_after_seconds", from->retry_after_s);
+    }
+    tm_problem_send(request, status, problem);
+}
+
+void tm_problem_not_found(
+        struct tm_request *request, const char *kind, const char *name, const char *similar)
+{
+    char detail[TM_ERR_MSG_MAX];
+    (void)snprintf(detail, sizeof(detail), "there is no %s \"%.200s\"", kind, name);
+    struct tm_json *problem = tm_problem_begin(request, 404, "not-found", detail);
+    tm_json_add_str(problem, "kind", kind);
+    tm_json_add_str(problem, "name", name);
+    add_similar(problem, similar);
+    tm_problem_send(request, 404, problem);
+}

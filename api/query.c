@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "request.h"
+#include "router.h"
+#include "words.h"
+
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
+
+/* Reading ---------------------------------------------------------------------------------- */
+
+char *tm_query_unescape(struct tm_arena *arena, const char *text, size_t len, bool plus_is_space)
+{
+    char *out = tm_arena_alloc(arena, len + 1, 1);
+    size_t used = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (c == '+' && plus_is_space) {
+            c = ' ';
+        } else if (c == '%') {
+            char digits[3] = {0};
+            memcpy(digits, text + i + 1, len - i > 2 ? 2 : 0);
+            if (!tm_parse_hex(digits, &c, 1) || c == '\0') {
+                return NULL;
+            }
+            i += 2;
+        }
+        out[used++] = c;
+    }
+    return tm_is_utf8(tm_slice_of(out, used)) ? out : NULL;
+}
+
+static void read_param(struct tm_request *request, const char *text, size_t len)
+{
+    struct tm_query *query = &request->query;
+    if (len == 0) {
+        return;
+    }
+    if (query->count == TM_QUERY_PARAMS_MAX) {
+        query->malformed = true;
+        return;
+    }
+    const char *equals = memchr(text, '=', len);
+    size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
+    size_t value_at = equals != NULL ? name_len + 1 : len;
+    char *name = tm_query_unescape(&request->arena, text, name_len, true);
+    char *value = tm_query_unescape(&request->arena, text + value_at, len - value_at, true);
+    if (name == NULL || value == NULL) {
+        query->malformed = true;
+        return;
+    }
+    query->params[query->count++] = (struct tm_param){name, value};
+}
+
+void tm_query_read(struct tm_request *request, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "&");
+        read_param(request, text, len);
+        text += len + (text[len] == '&' ? 1 : 0);
+    }
+}
+
+/* Checking --------------------------------------------------------------------------------- */
+
+static void note(struct tm_request *request, const char *name, const char *detail)
+{
+    struct tm_field_error error = {.parameter = name, .detail = detail};
+    tm_problem_note(request, &error);
+}
+
+static void check_name(struct tm_request *request, const char *name)
+{
+    const struct tm_route *route = request->route;
+    if (tm_words_find(route->params, name) >= 0) {
+        return;
+    }
+    if (tm_words_find(route->later, name) >= 0) {
+        note(request, name, "not built yet");
+        return;
+    }
+    const char *nearest = tm_words_nearest(route->params, name, &request->arena);
+    note(request, name,
+            nearest != NULL ? tm_arena_fmt(&request->arena,
+                                      "unknown parameter; did you mean \"%s\"?", nearest)
+                            : "unknown parameter");
+}
+
+void tm_query_check(struct tm_request *request)
+{
+    const struct tm_query *query = &request->query;
+    if (query->malformed) {
+        note(request, "", "the query cannot be read: a bad %-escape, or too many parameters");
+        return;
+    }
+    for (size_t i = 0; i < query->count; i++) {
+        size_t earlier = 0;
+        while (strcmp(query->params[earlier].name, query->params[i].name) != 0) {
+            earlier++;
+        }
+        if (earlier < i) {
+            note(request, query->params[i].name, "given twice");
+        } else {
+            check_name(request, query->params[i].name);
+        }
+    }
+}
+
+/* Getters ---------------------------------------------------------------------------------- */
+
+/* The value as it is, empty or not; NULL where it is not given. */
+static const char *find(const struct tm_request *request, const char *name)
+{
+    tm_assert(tm_words_find(request->route->params, name) >= 0);
+    const struct tm_query *query = &request->query;
+    for (size_t i = 0; i < query->count; i++) {
+        if (strcmp(query->params[i].name, name) == 0) {
+            return query->params[i].value;
+        }
+    }
+    return NULL;
+}
+
+const char *tm_query_get(struct tm_request *request, const char *name)
+{
+    const char *value = find(request, name);
+    if (value != NULL && value[0] == '\0') {
+        note(request, name, "may not be empty");
+        return NULL;
+    }
+    return value;
+}
+
+int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent)
+{
+    const char *value = tm_query_get(request, name);
+    if (value == NULL) {
+        return absent;
+    }
+    int place = tm_words_find(words, value);
+    if (place >= 0) {
+        return place;
+    }
+    struct tm_field_error error = {
+            .parameter = name,
+            .detail = tm_arena_fmt(&request->arena, "\"%.100s\" is not one of them", value),
+            .allowed = words,
+    };
+    tm_problem_note(request, &error);
+    return absent;
+}
+
+/* A "+01:00" that was not escaped has become " 01:00", which no other time looks like. */
+static const char *mend_offset(struct tm_request *request, const char *value)
+{
+    size_t len = strlen(value);
+    if (len < 6 || value[len - 6] != ' ' || value[len - 3] != ':') {
+        return value;
+    }
+    char *mended = tm_arena_strdup(&request->arena, value);
+    mended[len - 6] = '+';
+    return mended;
+}
+
+int64_t tm_query_time(struct tm_request *request, const char *name, int64_t absent)
+{
+    const char *value = tm_query_get(request, name);
+    if (value == NULL) {
+        return absent;
+    }
+    int64_t time_ms = absent;
+    struct tm_err err = {0};
+    if (tm_time_parse(mend_offset(request, value), tm_now_ms(), &time_ms, &err) != TM_OK) {
+        struct tm_field_error error = {
+                .parameter = name,
+                .detail = tm_arena_strdup(&request->arena, err.msg),
+                .time = true,
+        };
+        tm_problem_note(request, &error);
+    }
+    return time_ms;
+}
+
+int64_t tm_query_wait_ms(struct tm_request *request)
+{
+    const char *value = tm_query_get(request, "wait");
+    if (value == NULL) {
+        return 0;
+    }
+    int64_t wait_ms = 0;
+    struct tm_err err = {0};
+    if (tm_parse_duration_ms(value, &wait_ms, &err) != TM_OK) {
+        note(request, "wait", tm_arena_strdup(&request->arena, err.msg));
+    } else if (wait_ms > TM_QUERY_WAIT_MAX_MS) {
+        note(request, "wait", "at most 60s");
+    }
+    return wait_ms;
+}
+
+/* Pages ------------------------------------------------------------------------------------ */
+
+enum { CURSOR_BYTES = 1 + 8 + 16, CURSOR_VERSION = 1 };
+
+/* What the list is a list of: the route and its filters, whatever their order. */
+static void hash_filter(const struct tm_request *request, uint8_t hash[8])
+{
+    struct tm_arena arena = {0};
+    TM_BUF_OWN struct tm_buf text = {0};
+    tm_buf_add_text(&text, request->route->pattern);
+    size_t count = 0;
+    const char *const *names = tm_words_list(request->route->params, &arena, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = find(request, names[i]);
+        bool filters = strcmp(names[i], "limit") != 0 && strcmp(names[i], "cursor") != 0;
+        if (filters && value != NULL) {
+            tm_buf_add_str(&text, tm_slice_str(names[i]));
+            tm_buf_add_str(&text, tm_slice_str(value));
+        }
+    }
+    tm_arena_done(&arena);
+    struct tm_hash full = tm_sha256_of(tm_buf_slice(&text));
+    memcpy(hash, full.bytes, 8);
+}
+
+static bool read_cursor(const struct tm_request *request, const char *text, struct tm_id16 *before)
+{
+    uint8_t bytes[CURSOR_BYTES];
+    uint8_t filter[8];
+    hash_filter(request, filter);
+    if (!tm_parse_hex(text, bytes, sizeof(bytes)) || bytes[0] != CURSOR_VERSION ||
+            memcmp(bytes + 1, filter, sizeof(filter)) != 0) {
+        return false;
+    }
+    memcpy(before->bytes, bytes + 9, sizeof(before->bytes));
+    return true;
+}
+
+static void write_cursor(const struct tm_request *request, const struct tm_id16 *last,
+        char text[2 * CURSOR_BYTES + 1])
+{
+    uint8_t bytes[CURSOR_BYTES] = {CURSOR_VERSION};
+    hash_filter(request, bytes + 1);
+    memcpy(bytes + 9, last->bytes, sizeof(last->bytes));
+    tm_hex(bytes, sizeof(bytes), text);
+}
+
+static size_t read_limit(struct tm_request *request)
+{
+    const char *value = tm_query_get(request, "limit");
+    if (value == NULL) {
+        return LIMIT_DEFAULT;
+    }
+    int64_t limit = 0;
+    struct tm_err err = {0};
+    if (tm_parse_i64(value, &limit, &err) != TM_OK) {
+        note(request, "limit", tm_arena_strdup(&request->arena, err.msg));
+        return LIMIT_DEFAULT;
+    }
+    if (limit < 1 || limit > LIMIT_MAX) {
+        note(request, "limit", "from 1 to 500");
+        return LIMIT_DEFAULT;
+    }
+    return (size_t)limit;
+}
+
+bool tm_query_page(struct tm_request *request)
+{
+    struct tm_page *page = &request->page;
+    page->limit = read_limit(request);
+    if (tm_problem_noted(request)) {
+        return false;
+    }
+    const char *cursor = find(request, "cursor");
+    page->has_before = cursor != NULL && cursor[0] != '\0'; /* scripts begin with an empty one */
+    if (page->has_before && !read_cursor(request, cursor, &page->before)) {
+        tm_problem_refuse(request, 400, "bad-cursor",
+                "a cursor holds for the list and the filter that gave it; ask again without one");
+        return false;
+    }
+    return true;
+}
+
+static void add_escaped(struct tm_buf *out, const char *text)
+{
+    static const char plain[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    for (; *text != '\0'; text++) {
+        if (strchr(plain, *text) != NULL) {
+            tm_buf_add(out, text, 1);
+        } else {
+            tm_buf_add_fmt(out, "%%%02X", (unsigned)(unsigned char)*text);
+        }
+    }
+}
+
+static void add_link(struct tm_request *request, const char *cursor)
+{
+    TM_BUF_OWN struct tm_buf link = {0};
+    tm_buf_add_fmt(&link, "%s?", request->route->pattern);
+    for (size_t i = 0; i < request->query.count; i++) {
+        const struct tm_param *param = &request->query.params[i];
+        if (strcmp(param->name, "cursor") != 0) {
+            tm_buf_add_fmt(&link, "%s=", param->name);
+            add_escaped(&link, param->value);
+            tm_buf_add_text(&link, "&");
+        }
+    }
+    tm_request_add_header(
+            request, "Link", "<%scursor=%s>; rel=\"next\"", tm_buf_text(&link), cursor);
+}
+
+void tm_query_answer_page(
+        struct tm_request *request, struct tm_json *list, const struct tm_id16 *last, bool more)
+{
+    if (more && last != NULL) {
+        char cursor[2 * CURSOR_BYTES + 1];
+        write_cursor(request, last, cursor);
+        tm_json_add_str(list, "next_cursor", cursor);
+        add_link(request, cursor);
+    }
+    tm_request_answer_json(request, 200, list);
+}

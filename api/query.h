@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query - the parameters behind the "?", and the pages of lists.
+ *
+ * A getter that finds something wrong notes it (problem.h) and gives the value for "not given"; a
+ * handler reads everything it knows and then asks tm_problem_noted() once.
+ *
+ * Cursors: version, a hash of the filter, the last ULID of the page, all in hex. They are opaque to
+ * clients and hold for the filter that made them only.
+ *
+ * Threads: the loop's.
+ */
+#ifndef TM_API_QUERY_H
+#define TM_API_QUERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/slice.h"
+
+struct tm_request;
+
+enum { TM_QUERY_PARAMS_MAX = 32, TM_QUERY_WAIT_MAX_MS = 60000 };
+
+struct tm_param {
+    const char *name;
+    const char *value;
+};
+
+struct tm_query {
+    struct tm_param params[TM_QUERY_PARAMS_MAX];
+    size_t count;
+    bool malformed; /* a bad escape, not UTF-8, or too many */
+};
+
+/*
+ * `len` bytes of a URI with their escapes resolved, in `arena`; NULL for a bad escape, NUL or what is
+ * not UTF-8.
+ */
+char *tm_query_unescape(struct tm_arena *arena, const char *text, size_t len, bool plus_is_space);
+
+void tm_query_read(struct tm_request *request, const char *text);
+/* Note what the route does not take, takes later, or takes once only. */
+void tm_query_check(struct tm_request *request);
+
+/* NULL where it is not given. An empty value is an error. */
+const char *tm_query_get(struct tm_request *request, const char *name);
+/* The place of the value in `words` (words.h); `absent` where it is not given. */
+int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent);
+int64_t tm_query_time(struct tm_request *request, const char *name, int64_t absent);
+int64_t tm_query_wait_ms(struct tm_request *request); /* `wait`; 0: do not */
+
+struct tm_page {
+    size_t limit;
+    bool has_before;
+    struct tm_id16 before;
+};
+
+/* `limit` and `cursor`, read last. False: the request has been refused, for any error noted. */
+bool tm_query_page(struct tm_request *request);
+/* Answer with a page whose last item is `last`; `more`: others follow. `list` is freed. */
+void tm_query_answer_page(
+        struct tm_request *request, struct tm_json *list, const struct tm_id16 *last, bool more);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * routes - the handlers that routes.def names.
+ */
+#ifndef TM_API_ROUTES_H
+#define TM_API_ROUTES_H
+
+#include "request.h"
+
+#define X(method, pattern, scope, handler, params, later) void handler(struct tm_request *request);
+#include "routes.def"
+#undef X
+
+#endif

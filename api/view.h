@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * view - what control knows, as the JSON of docs/api.md. What is not known is left out.
+ *
+ * Threads: any.
+ */
+#ifndef TM_API_VIEW_H
+#define TM_API_VIEW_H
+
+#include "base/json.h"
+#include "tm_control.h"
+
+struct tm_json *tm_view_job(const struct tm_job_view *job);
+struct tm_json *tm_view_point_line(const struct tm_point_line *line, const char *vault);
+struct tm_json *tm_view_point(const struct tm_point_answer *answer);
+struct tm_json *tm_view_plan(
+        const struct tm_restore_plan *plan, const struct tm_restore_request *request);
+struct tm_json *tm_view_policy(const struct tm_policy_view *policy);
+struct tm_json *tm_view_status_row(const struct tm_status_row *row);
+
+/* A time in milliseconds; 0 is left out. */
+void tm_view_add_time(struct tm_json *object, const char *key, int64_t time_ms);
+/* Milliseconds as seconds; 0 is left out. */
+void tm_view_add_seconds(struct tm_json *object, const char *key, int64_t ms);
+/* Text that is not NUL-terminated. */
+void tm_view_add_slice(struct tm_json *object, const char *key, struct tm_slice text);
+bool tm_view_job_ended(const struct tm_job_view *job);
+
+#endif
