@@ -53,6 +53,7 @@ struct tm_read_event {
 /* The next event; waits up to timeout_ms for one. */
 void tm_reader_next(struct tm_reader *reader, int64_t timeout_ms, struct tm_read_event *out);
 
-size_t tm_reader_running(const struct tm_reader *reader); /* partitions started and not at their end */
+size_t tm_reader_running(
+        const struct tm_reader *reader); /* partitions started and not at their end */
 
 #endif

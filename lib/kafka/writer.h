@@ -30,6 +30,9 @@ enum tm_code tm_writer_open(const struct tm_kafka_options *options, struct tm_wr
 void tm_writer_close(struct tm_writer *writer);
 TM_OWNABLE(struct tm_writer *, tm_writer_close);
 
+/* Before the first send: how long nothing may be delivered before the writer fails; else 120 s. */
+void tm_writer_set_stall(struct tm_writer *writer, int64_t stall_ms);
+
 /* `next_offset`: the offset that the first record sent must get. */
 enum tm_code tm_writer_partition(struct tm_writer *writer, const char *topic, int32_t partition,
         int64_t next_offset, struct tm_writer_partition **out, struct tm_err *err) TM_MUST_CHECK;
@@ -47,7 +50,7 @@ enum tm_code tm_writer_flush(struct tm_writer *writer, int64_t timeout_ms,
 
 struct tm_writer_stats {
     int64_t delivered_records;
-    int64_t delivered_bytes;   /* keys, values and headers */
+    int64_t delivered_bytes;    /* keys, values and headers */
     int64_t timestamps_changed; /* 0 written as 1 */
 };
 struct tm_writer_stats tm_writer_stats(const struct tm_writer *writer);
