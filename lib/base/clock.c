@@ -170,7 +170,7 @@ static bool read_time_of_day(const char **cursor, int64_t *ms)
             !read_digits(cursor, 2, 59, &second)) {
         return false;
     }
-    *ms = ((int64_t)hour * 3600 + minute * 60 + second) * MS_PER_SECOND;
+    *ms = ((int64_t)hour * 3600 + (int64_t)minute * 60 + second) * MS_PER_SECOND;
     if (!read_char(cursor, ".")) {
         return true;
     }
@@ -180,7 +180,7 @@ static bool read_time_of_day(const char **cursor, int64_t *ms)
         return false;
     }
     do {
-        *ms += digit * weight;
+        *ms += (int64_t)digit * weight;
         weight /= 10;
     } while (read_digits(cursor, 1, 9, &digit));
     return true;

@@ -66,7 +66,7 @@ static void arm(char *spec)
 static void arm_all(void)
 {
     armed = true;
-    const char *specs = getenv("TM_FAULTS");
+    const char *specs = getenv("TM_FAULTS"); /* NOLINT(concurrency-mt-unsafe): set by nobody */
     if (specs == NULL) {
         return;
     }
@@ -81,7 +81,7 @@ static void arm_all(void)
 
 static void list(const char *name)
 {
-    const char *path = getenv("TM_FAULTS_LIST");
+    const char *path = getenv("TM_FAULTS_LIST"); /* NOLINT(concurrency-mt-unsafe): as above */
     if (path == NULL) {
         return;
     }

@@ -178,14 +178,12 @@ static enum tm_code write_new(
 static enum tm_code replace_by_way_of(
         char *temporary, const char *path, struct tm_slice bytes, unsigned mode, struct tm_err *err)
 {
-    TM_FD_OWN int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
         return failed("create", temporary, err);
     }
     enum tm_code code = write_new(fd, temporary, bytes, mode, err);
-    int to_close = fd;
-    fd = -1;
-    if (close(to_close) != 0 && code == TM_OK) { /* NFS tells of a full disk here */
+    if (close(fd) != 0 && code == TM_OK) { /* NFS tells of a full disk here */
         code = failed("close", temporary, err);
     }
     if (code == TM_OK && rename(temporary, path) != 0) {

@@ -37,7 +37,8 @@ static bool to_journal;
 /* A shell started by a service of the user has JOURNAL_STREAM, too; there, stderr is a terminal. */
 static void look_for_journal(void)
 {
-    const char *stream = getenv("JOURNAL_STREAM");
+    const char *stream =
+            getenv("JOURNAL_STREAM"); /* NOLINT(concurrency-mt-unsafe): set by nobody */
     to_journal = stream != NULL && stream[0] != '\0' && isatty(STDERR_FILENO) == 0;
 }
 
@@ -67,6 +68,21 @@ static bool is_control(uint8_t byte)
     return byte < 0x20 || byte == 0x7f;
 }
 
+static void add_escaped(struct tm_buf *line, uint8_t byte)
+{
+    if (byte == '\n') {
+        tm_buf_add_text(line, "\\n");
+    } else if (byte == '\t') {
+        tm_buf_add_text(line, "\\t");
+    } else if (is_control(byte)) {
+        tm_buf_add_fmt(line, "\\u%04x", byte);
+    } else if (byte == '"' || byte == '\\') {
+        tm_buf_add_fmt(line, "\\%c", byte);
+    } else {
+        tm_buf_add_u8(line, byte);
+    }
+}
+
 /* A string with the escapes that JSON and readers of logfmt share. */
 static void add_quoted(struct tm_buf *line, const char *text)
 {
@@ -74,19 +90,7 @@ static void add_quoted(struct tm_buf *line, const char *text)
     tm_utf8_clean(tm_slice_str(text), &clean);
     tm_buf_add_u8(line, '"');
     for (size_t i = 0; i < clean.len; i++) {
-        uint8_t byte = clean.at[i];
-        if (byte == '\n') {
-            tm_buf_add_text(line, "\\n");
-        } else if (byte == '\t') {
-            tm_buf_add_text(line, "\\t");
-        } else if (is_control(byte)) {
-            tm_buf_add_fmt(line, "\\u%04x", byte);
-        } else {
-            if (byte == '"' || byte == '\\') {
-                tm_buf_add_u8(line, '\\');
-            }
-            tm_buf_add_u8(line, byte);
-        }
+        add_escaped(line, clean.at[i]);
     }
     tm_buf_add_u8(line, '"');
 }

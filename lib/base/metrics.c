@@ -121,6 +121,7 @@ static struct series *new_series(enum tm_metric metric, const char *const *label
     struct series *series = tm_xalloc(1, sizeof(*series));
     size_t count = label_count(metric);
     size_t size = 0;
+    tm_assert(count == 0 || labels != NULL);
     for (size_t i = 0; i < count; i++) {
         size += strlen(labels[i]) + 1;
     }
@@ -151,9 +152,10 @@ static struct series *get_series(enum tm_metric metric, const char *const *label
     size_t index = 0;
     if (!find(metric, labels, &index)) {
         struct series *fresh = new_series(metric, labels);
-        *tm_vec_push(list) = NULL;
-        memmove(list->at + index + 1, list->at + index,
-                (list->count - 1 - index) * sizeof(list->at[0]));
+        *tm_vec_push(list) = NULL; /* NOLINT(bugprone-sizeof-expression): pointers it is */
+        for (size_t i = list->count - 1; i > index; i--) {
+            list->at[i] = list->at[i - 1];
+        }
         list->at[index] = fresh;
     }
     return list->at[index];
@@ -377,8 +379,9 @@ static int64_t count_fds(void)
         return -1;
     }
     int64_t count = -1;
-    /* readdir() is safe for a stream of one's own: glibc's manual. */
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+    struct dirent *entry = NULL;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): safe for a stream of one's own, says glibc's manual */
+    while ((entry = readdir(dir)) != NULL) {
         count += entry->d_name[0] != '.' ? 1 : 0;
     }
     (void)closedir(dir);

@@ -139,21 +139,23 @@ enum tm_code tm_parse_size(const char *text, int64_t *out, struct tm_err *err)
     return TM_OK;
 }
 
-static int digit_value(char c)
+enum { NO_DIGIT = 16 };
+
+static unsigned digit_value(char c)
 {
     if (c >= '0' && c <= '9') {
-        return c - '0';
+        return (unsigned)(c - '0');
     }
     if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
+        return (unsigned)(c - 'a') + 10;
     }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10 : NO_DIGIT;
 }
 
 bool tm_parse_hex(const char *text, void *out, size_t n)
 {
     for (size_t i = 0; i < 2 * n; i++) {
-        if (digit_value(text[i]) < 0) { /* the NUL of a shorter text, too */
+        if (digit_value(text[i]) == NO_DIGIT) { /* the NUL of a shorter text, too */
             return false;
         }
     }
@@ -276,34 +278,43 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* The rows of the table of distances that are still needed: each column of a row tells how far the
+ * beginnings of the two words are apart. */
+struct rows {
+    size_t before_last[NAME_MAX_COMPARED];
+    size_t last[NAME_MAX_COMPARED];
+    size_t row[NAME_MAX_COMPARED];
+};
+
+/* The row for the first i letters of `a`. */
+static void fill_row(struct rows *rows, const char *a, size_t i, const char *b)
+{
+    rows->row[0] = i;
+    for (size_t j = 1; b[j - 1] != '\0'; j++) {
+        size_t change = rows->last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+        size_t nearest = least(change, least(rows->last[j], rows->row[j - 1]) + 1);
+        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+            nearest = least(nearest, rows->before_last[j - 2] + 1);
+        }
+        rows->row[j] = nearest;
+    }
+}
+
 /* Insertions, deletions, changes and swaps of neighbours that make `b` of `a`; both are shorter
  * than NAME_MAX_COMPARED. */
 static size_t edit_distance(const char *a, const char *b)
 {
-    size_t rows[3][NAME_MAX_COMPARED];
-    size_t a_len = strlen(a);
+    struct rows rows = {0};
     size_t b_len = strlen(b);
-    size_t *before = rows[0];
-    size_t *last = rows[1];
-    size_t *row = rows[2];
     for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
+        rows.row[j] = j;
     }
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t *oldest = before;
-        before = last;
-        last = row;
-        row = oldest;
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
-            row[j] = least(last[j - 1] + change, least(last[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                row[j] = least(row[j], before[j - 2] + 1);
-            }
-        }
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        memcpy(rows.before_last, rows.last, sizeof(rows.last));
+        memcpy(rows.last, rows.row, sizeof(rows.row));
+        fill_row(&rows, a, i, b);
     }
-    return row[b_len];
+    return rows.row[b_len];
 }
 
 const char *tm_nearest(const char *given, const char *const *names, size_t count)

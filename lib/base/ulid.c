@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ const char *tm_ulid_format(
 {
     size_t prefix_len = strlen(prefix);
     tm_assert(prefix_len <= PREFIX_MAX);
-    memcpy(name, prefix, prefix_len);
+    (void)snprintf(name, TM_ULID_NAME_MAX, "%s", prefix);
     char *to = name + prefix_len;
     unsigned held = 0;
     unsigned bits = 2;
@@ -103,7 +104,7 @@ const char *tm_ulid_format(
  * one id has one spelling. */
 static int digit_value(char c)
 {
-    char upper = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    int upper = c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
     const char *at = upper != '\0' ? strchr(digits, upper) : NULL;
     return at != NULL ? (int)(at - digits) : -1;
 }

@@ -264,8 +264,11 @@ START_TEST(descriptor_closes_with_its_scope_and_errno_stays)
     ck_assert_int_eq(errno, ENOSPC);
     ck_assert_int_eq(fcntl(kept, F_GETFD), -1);
     ck_assert_int_eq(errno, EBADF);
-    int none = -1;
-    tm_fd_close(&none);
+    errno = ENOSPC;
+    tm_fd_close(&kept); /* fails: it is closed */
+    ck_assert_int_eq(errno, ENOSPC);
+    ck_assert_int_eq(kept, -1);
+    tm_fd_close(&kept);
 }
 END_TEST
 

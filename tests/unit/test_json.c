@@ -149,6 +149,7 @@ static const struct {
     {"\"ab\\udc00\"",      "line 1, column 4: half of a surrogate pair"},
     {"\"\\ud800\\u0041\"", "line 1, column 2: half of a surrogate pair"},
     {"\"\\ud800\\ud800\"", "line 1, column 2: half of a surrogate pair"},
+    {"\"\\udc00\\udc00\"", "line 1, column 2: half of a surrogate pair"},
     {"\"\\udc00\\ud800\"", "line 1, column 2: half of a surrogate pair"},
     {"\"\\ud800\\u\"",     "line 1, column 2: half of a surrogate pair"},
     {"\"\\ud800xudc00\"",  "line 1, column 2: half of a surrogate pair"},
@@ -315,6 +316,23 @@ START_TEST(nesting_is_bounded)
 }
 END_TEST
 
+START_TEST(siblings_are_not_nested)
+{
+    TM_BUF_OWN struct tm_buf text = {0};
+    tm_buf_add_text(&text, "[[]");
+    for (int i = 0; i < 2 * TM_JSON_DEPTH_MAX; i++) {
+        tm_buf_add_text(&text, ",{}");
+    }
+    tm_buf_add_text(&text, "]");
+    struct tm_arena arena = {0};
+    const struct tm_json_value *root = NULL;
+    struct tm_err err = {0};
+    ck_assert_int_eq(tm_json_read(tm_buf_slice(&text), &arena, &root, NULL, &err), TM_OK);
+    ck_assert_uint_eq(root->count, 2 * TM_JSON_DEPTH_MAX + 1);
+    tm_arena_done(&arena);
+}
+END_TEST
+
 static enum tm_code read_members(size_t count, struct tm_err *err)
 {
     TM_BUF_OWN struct tm_buf text = {0};
@@ -430,6 +448,7 @@ int main(void)
     tcase_add_test(tcase, nul_is_refused_wherever_it_stands);
     tcase_add_test(tcase, values_know_their_line_and_column);
     tcase_add_test(tcase, nesting_is_bounded);
+    tcase_add_test(tcase, siblings_are_not_nested);
     tcase_add_test(tcase, number_of_values_is_bounded);
     tcase_add_test(tcase, documents_are_written_compactly_in_order);
     tcase_add_test(tcase, integers_are_written_in_full);
