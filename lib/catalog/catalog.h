@@ -31,8 +31,8 @@ const char *tm_catalog_sqlite_version(void);
 struct tm_fold tm_catalog_fold(struct tm_catalog *catalog);
 
 /* The vault's params as folded; defaults for those not there. */
-enum tm_code tm_catalog_params(struct tm_catalog *catalog, struct tm_block_params *out,
-        struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_catalog_params(
+        struct tm_catalog *catalog, struct tm_block_params *out, struct tm_err *err) TM_MUST_CHECK;
 
 /* Streams ---------------------------------------------------------------------------------- */
 
@@ -66,11 +66,11 @@ enum tm_code tm_catalog_tails(struct tm_catalog *catalog, uint32_t stream, struc
  * is no such point. Rows are sorted by stream and partition. Everything lies in `arena`.
  */
 struct tm_point {
-    struct tm_row_point row;  /* gone_count is 0: rows are whole */
+    struct tm_row_point row;   /* gone_count is 0: rows are whole */
     struct tm_stream *streams; /* every stream the rows name, by id */
     size_t stream_count;
-    struct tm_row_mark mark;  /* empty when the point has none */
-    bool damaged;             /* always false until findings are kept */
+    struct tm_row_mark mark; /* empty when the point has none */
+    bool damaged;            /* always false until findings are kept */
 };
 
 enum tm_code tm_catalog_point(struct tm_catalog *catalog, const struct tm_id16 *ulid,
@@ -83,15 +83,15 @@ enum tm_code tm_catalog_newest_point(struct tm_catalog *catalog, struct tm_slice
 struct tm_point_query {
     const char *cluster_name; /* NULL: any; likewise the next two */
     const char *policy;
-    const char *topic;        /* points that have this topic (exact name) */
-    int64_t since_ms;         /* captured at or after; INT64_MIN: any */
-    int64_t until_ms;         /* captured before; INT64_MAX: any */
-    const struct tm_id16 *before; /* keyset: only points with a smaller ULID; NULL: from the newest */
-    int partial;              /* 1 only partial, 0 only complete, -1 any */
+    const char *topic;            /* points that have this topic (exact name) */
+    int64_t since_ms;             /* captured at or after; INT64_MIN: any */
+    int64_t until_ms;             /* captured before; INT64_MAX: any */
+    const struct tm_id16 *before; /* keyset: smaller ULIDs only; NULL: from the newest */
+    int partial;                  /* 1 only partial, 0 only complete, -1 any */
     size_t limit;
 };
 
-struct tm_point_line { /* what a list shows */
+struct tm_point_line {       /* what a list shows */
     struct tm_row_point row; /* without its lists */
     struct tm_row_mark mark;
     int64_t topics;

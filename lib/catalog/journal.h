@@ -39,14 +39,14 @@ struct tm_job_row {
     struct tm_id16 id;
     enum tm_job_kind kind;
     enum tm_job_state state;
-    const char *policy;       /* "" where it has none */
+    const char *policy; /* "" where it has none */
     const char *cluster;
     const char *requested_by; /* "schedule", "socket:uid=0", "token:oncall" */
     const char *request_id;
-    const char *request;      /* JSON: the body as accepted, enough to take the job up again */
-    const char *result;       /* JSON object, NULL until finished */
-    const char *error;        /* JSON problem object, NULL unless failed */
-    const char *warnings;     /* JSON array, NULL: none */
+    const char *request;  /* JSON: the body as accepted, enough to take the job up again */
+    const char *result;   /* JSON object, NULL until finished */
+    const char *error;    /* JSON problem object, NULL unless failed */
+    const char *warnings; /* JSON array, NULL: none */
     int64_t created_ms;
     int64_t started_ms;  /* 0: not yet */
     int64_t finished_ms; /* 0: not yet */
@@ -58,12 +58,12 @@ enum tm_code tm_journal_put_job(
         struct tm_journal *journal, const struct tm_job_row *row, struct tm_err *err) TM_MUST_CHECK;
 /* *found is false when there is none. */
 enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16 *id,
-        struct tm_arena *arena, struct tm_job_row *out, bool *found, struct tm_err *err)
-        TM_MUST_CHECK;
+        struct tm_arena *arena, struct tm_job_row *out, bool *found,
+        struct tm_err *err) TM_MUST_CHECK;
 
 struct tm_job_query {
-    int kind;  /* enum tm_job_kind; -1: any */
-    int state; /* enum tm_job_state; -1: any; -2: queued or running */
+    int kind;                     /* enum tm_job_kind; -1: any */
+    int state;                    /* enum tm_job_state; -1: any; -2: queued or running */
     const char *policy;           /* NULL: any */
     int64_t since_ms;             /* created at or after; INT64_MIN: any */
     const struct tm_id16 *before; /* keyset; NULL: from the newest */

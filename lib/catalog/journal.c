@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/journal.h"
+
+#include "base/vec.h"
+#include "catalog/rows.h"
+#include "catalog/schema.h"
+#include "catalog/sql.h"
+
+struct tm_journal {
+    struct tm_sql *sql;
+};
+
+enum tm_code tm_journal_open(const char *path, struct tm_journal **out, struct tm_err *err)
+{
+    struct tm_sql *sql = NULL;
+    if (tm_sql_open(path, &tm_schema_journal, &sql, err) != TM_OK) {
+        return err->code;
+    }
+    struct tm_journal *journal = tm_xalloc(1, sizeof(*journal));
+    journal->sql = sql;
+    *out = journal;
+    return TM_OK;
+}
+
+void tm_journal_close(struct tm_journal *journal)
+{
+    if (journal != NULL) {
+        tm_sql_close(journal->sql);
+        free(journal);
+    }
+}
+
+const char *tm_job_kind_name(enum tm_job_kind kind)
+{
+    static const char *const names[] = {
+            [TM_JOB_BACKUP] = "backup",
+            [TM_JOB_RESTORE] = "restore",
+    };
+    return names[kind];
+}
+
+const char *tm_job_state_name(enum tm_job_state state)
+{
+    static const char *const names[] = {
+            [TM_JOB_QUEUED] = "queued",
+            [TM_JOB_RUNNING] = "running",
+            [TM_JOB_SUCCEEDED] = "succeeded",
+            [TM_JOB_PARTIAL] = "partial",
+            [TM_JOB_FAILED] = "failed",
+            [TM_JOB_CANCELLED] = "cancelled",
+    };
+    return names[state];
+}
+
+/* Jobs ------------------------------------------------------------------------------------- */
+
+#define JOB_COLUMNS \
+    "id, kind, state, policy, cluster, requested_by, request_id, request, result, error," \
+    " warnings, created_ms, started_ms, finished_ms, resumed"
+
+static const char put_job[] = "INSERT OR REPLACE INTO job (" JOB_COLUMNS
+                              ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+static const char get_job[] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?";
+
+enum tm_code tm_journal_put_job(
+        struct tm_journal *journal, const struct tm_job_row *row, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    if (tm_sql_use(journal->sql, put_job, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_bytes(&stmt, row->id.bytes, sizeof(row->id.bytes));
+    tm_sql_bind_i64(&stmt, row->kind);
+    tm_sql_bind_i64(&stmt, row->state);
+    tm_sql_bind_text(&stmt, row->policy);
+    tm_sql_bind_text(&stmt, row->cluster);
+    tm_sql_bind_text(&stmt, row->requested_by);
+    tm_sql_bind_text(&stmt, row->request_id);
+    tm_sql_bind_text(&stmt, row->request);
+    tm_sql_bind_text(&stmt, row->result);
+    tm_sql_bind_text(&stmt, row->error);
+    tm_sql_bind_text(&stmt, row->warnings);
+    tm_sql_bind_i64(&stmt, row->created_ms);
+    tm_sql_bind_i64(&stmt, row->started_ms);
+    tm_sql_bind_i64(&stmt, row->finished_ms);
+    tm_sql_bind_i64(&stmt, row->resumed);
+    return tm_sql_run(&stmt, err);
+}
+
+/* A damaged row must not become a kind or state that no switch knows. */
+static int within(int64_t value, int last)
+{
+    return value >= 0 && value <= last ? (int)value : last;
+}
+
+static void read_job(const struct tm_stmt *stmt, struct tm_arena *arena, struct tm_job_row *out)
+{
+    *out = (struct tm_job_row){
+            .kind = (enum tm_job_kind)within(tm_sql_i64(stmt, 1), TM_JOB_RESTORE),
+            .state = (enum tm_job_state)within(tm_sql_i64(stmt, 2), TM_JOB_CANCELLED),
+            .policy = tm_sql_text(stmt, 3, arena),
+            .cluster = tm_sql_text(stmt, 4, arena),
+            .requested_by = tm_sql_text(stmt, 5, arena),
+            .request_id = tm_sql_text(stmt, 6, arena),
+            .request = tm_sql_text(stmt, 7, arena),
+            .result = tm_sql_text(stmt, 8, arena),
+            .error = tm_sql_text(stmt, 9, arena),
+            .warnings = tm_sql_text(stmt, 10, arena),
+            .created_ms = tm_sql_i64(stmt, 11),
+            .started_ms = tm_sql_i64(stmt, 12),
+            .finished_ms = tm_sql_i64(stmt, 13),
+            .resumed = tm_sql_i64(stmt, 14),
+    };
+    tm_sql_copy(stmt, 0, out->id.bytes, sizeof(out->id.bytes));
+}
+
+enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16 *id,
+        struct tm_arena *arena, struct tm_job_row *out, bool *found, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    bool row = false;
+    if (tm_sql_use(journal->sql, get_job, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_bytes(&stmt, id->bytes, sizeof(id->bytes));
+    if (tm_sql_step(&stmt, &row, err) != TM_OK) {
+        return err->code;
+    }
+    if (row) {
+        read_job(&stmt, arena, out);
+    }
+    *found = row;
+    return TM_OK;
+}
+
+/* One text for each index that can carry the question. */
+#define JOBS_WHERE \
+    " AND (?1 < 0 OR kind = ?1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
+    " AND (?4 = -1 OR state = ?4 OR (?4 = -2 AND state IN (0, 1)))" \
+    " AND (?5 IS NULL OR policy = ?5) ORDER BY id DESC LIMIT ?6"
+
+static const char all_jobs[] = "SELECT " JOB_COLUMNS " FROM job WHERE 1" JOBS_WHERE;
+static const char jobs_of_policy[] = "SELECT " JOB_COLUMNS " FROM job WHERE policy = ?5" JOBS_WHERE;
+static const char jobs_in_state[] = "SELECT " JOB_COLUMNS " FROM job WHERE state = ?4" JOBS_WHERE;
+static const char jobs_open[] = "SELECT " JOB_COLUMNS " FROM job WHERE state IN (0, 1)" JOBS_WHERE;
+
+_Static_assert(TM_JOB_QUEUED == 0 && TM_JOB_RUNNING == 1, "the texts above know them by number");
+
+static const char *jobs_text(const struct tm_job_query *query)
+{
+    if (query->state == -2) {
+        return jobs_open;
+    }
+    if (query->policy != NULL) {
+        return jobs_of_policy;
+    }
+    return query->state >= 0 ? jobs_in_state : all_jobs;
+}
+
+enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_query *query,
+        struct tm_arena *arena, struct tm_job_row **out, size_t *count, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    if (tm_sql_use(journal->sql, jobs_text(query), &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_i64(&stmt, query->kind);
+    tm_sql_bind_i64(&stmt, query->since_ms);
+    if (query->before != NULL) {
+        tm_sql_bind_bytes(&stmt, query->before->bytes, sizeof(query->before->bytes));
+    } else {
+        tm_sql_bind_null(&stmt);
+    }
+    tm_sql_bind_i64(&stmt, query->state);
+    tm_sql_bind_text(&stmt, query->policy);
+    tm_sql_bind_i64(&stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
+
+    TM_VEC(struct tm_job_row) rows = {0};
+    bool row = false;
+    while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {
+        read_job(&stmt, arena, tm_vec_push(&rows));
+    }
+    if (err->code != TM_OK) {
+        tm_vec_done(&rows);
+        return err->code;
+    }
+    tm_rows_keep(&rows, arena, out, count);
+    return TM_OK;
+}
+
+static const char prune_targets[] =
+        "DELETE FROM target WHERE job IN (SELECT id FROM job WHERE state > 1 AND created_ms < ?)";
+static const char prune_jobs[] = "DELETE FROM job WHERE state > 1 AND created_ms < ?";
+
+enum tm_code tm_journal_prune_jobs(
+        struct tm_journal *journal, int64_t before_ms, int64_t *removed, struct tm_err *err)
+{
+    TM_TXN_OWN struct tm_txn txn = {0};
+    TM_STMT_OWN struct tm_stmt targets = {0};
+    TM_STMT_OWN struct tm_stmt jobs = {0};
+    if (tm_sql_begin_write(journal->sql, &txn, err) != TM_OK ||
+            tm_sql_use(journal->sql, prune_targets, &targets, err) != TM_OK ||
+            tm_sql_use(journal->sql, prune_jobs, &jobs, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_i64(&targets, before_ms);
+    tm_sql_bind_i64(&jobs, before_ms);
+    if (tm_sql_run(&targets, err) != TM_OK || tm_sql_run(&jobs, err) != TM_OK) {
+        return err->code;
+    }
+    int64_t changes = tm_sql_changes(journal->sql);
+    if (tm_sql_commit(&txn, err) != TM_OK) {
+        return err->code;
+    }
+    *removed = changes;
+    return TM_OK;
+}
+
+/* Targets of restores ---------------------------------------------------------------------- */
+
+static const char put_target[] =
+        "INSERT OR REPLACE INTO target (job, topic, created, configured, configs)"
+        " VALUES (?, ?, ?, ?, ?)";
+static const char get_targets[] =
+        "SELECT topic, created, configured, configs FROM target WHERE job = ? ORDER BY topic";
+
+enum tm_code tm_journal_put_target(struct tm_journal *journal, const struct tm_id16 *job,
+        const struct tm_restore_target *target, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    if (tm_sql_use(journal->sql, put_target, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_bytes(&stmt, job->bytes, sizeof(job->bytes));
+    tm_sql_bind_text(&stmt, target->topic);
+    tm_sql_bind_i64(&stmt, target->created);
+    tm_sql_bind_i64(&stmt, target->configured);
+    tm_sql_bind_text(&stmt, target->configs);
+    return tm_sql_run(&stmt, err);
+}
+
+enum tm_code tm_journal_targets(struct tm_journal *journal, const struct tm_id16 *job,
+        struct tm_arena *arena, struct tm_restore_target **out, size_t *count, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    if (tm_sql_use(journal->sql, get_targets, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_bytes(&stmt, job->bytes, sizeof(job->bytes));
+
+    TM_VEC(struct tm_restore_target) rows = {0};
+    bool row = false;
+    while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {
+        *tm_vec_push(&rows) = (struct tm_restore_target){
+                .topic = tm_sql_text(&stmt, 0, arena),
+                .created = tm_sql_i64(&stmt, 1) != 0,
+                .configured = tm_sql_i64(&stmt, 2) != 0,
+                .configs = tm_sql_text(&stmt, 3, arena),
+        };
+    }
+    if (err->code != TM_OK) {
+        tm_vec_done(&rows);
+        return err->code;
+    }
+    tm_rows_keep(&rows, arena, out, count);
+    return TM_OK;
+}
