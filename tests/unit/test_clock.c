@@ -42,7 +42,7 @@ END_TEST
 /* gmtime_r() is the other opinion: every 31 hours through four centuries. */
 START_TEST(calendar_agrees_with_libc)
 {
-    for (int64_t s = INT64_C(-6000000000); s < INT64_C(7000000000); s += 31 * 3600) {
+    for (int64_t s = INT64_C(-6000000000); s < INT64_C(7000000000); s += INT64_C(111600)) {
         struct tm parts;
         time_t time = (time_t)s;
         ck_assert_ptr_nonnull(gmtime_r(&time, &parts));

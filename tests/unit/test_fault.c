@@ -14,6 +14,7 @@
 
 static void arm(const char *faults)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     ck_assert_int_eq(setenv("TM_FAULTS", faults, 1), 0);
 }
 
@@ -29,6 +30,7 @@ static void assert_passes(const char *expected)
 
 START_TEST(unarmed_points_are_passed)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     (void)unsetenv("TM_FAULTS");
     TM_FAULT("a.b");
     assert_passes("-----");
@@ -93,6 +95,7 @@ START_TEST(each_name_is_listed_once)
     int made = mkstemp(path);
     ck_assert_int_ge(made, 0);
     (void)close(made);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     ck_assert_int_eq(setenv("TM_FAULTS_LIST", path, 1), 0);
     arm("never.passed:fail");
     TM_FAULT("b");
@@ -123,6 +126,7 @@ static void add_tests(TCase *tcase)
 
 START_TEST(release_has_no_points)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     ck_assert_int_eq(setenv("TM_FAULTS", "a.b:fail", 1), 0);
     TM_FAULT("a.b");
     ck_assert(!TM_FAULT_FAILS("a.b"));

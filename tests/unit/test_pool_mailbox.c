@@ -32,7 +32,7 @@ static void *count_in_thread(void *arg)
 
 START_TEST(pool_does_all_work_of_all_submitters_before_it_is_freed)
 {
-    enum { SUBMITTERS = 3 };
+    enum { SUBMITTERS = 3, ALL_WORK = SUBMITTERS * WORK };
     struct tm_pool *pool = tm_pool_new("test", 4);
     ck_assert_uint_eq(tm_pool_threads(pool), 4);
     pthread_t submitters[SUBMITTERS];
@@ -43,7 +43,7 @@ START_TEST(pool_does_all_work_of_all_submitters_before_it_is_freed)
         ck_assert_int_eq(pthread_join(submitters[i], NULL), 0);
     }
     tm_pool_free(pool);
-    ck_assert_int_eq(atomic_load(&counted), SUBMITTERS * WORK);
+    ck_assert_int_eq(atomic_load(&counted), ALL_WORK);
     tm_pool_free(NULL);
 }
 END_TEST
@@ -157,7 +157,7 @@ START_TEST(latch_waits_for_the_last_in_flight)
 
     tm_latch_add(latch);
     tm_pool_submit(pool, finish_later, latch);
-    ck_assert(!tm_latch_wait_ms(latch, 3 * SHORT_MS)); /* one of two */
+    ck_assert(!tm_latch_wait_ms(latch, INT64_C(3) * SHORT_MS)); /* one of two */
     tm_pool_submit(pool, finish_later, latch);
     tm_latch_wait(latch);
     ck_assert(tm_latch_wait_ms(latch, 0));

@@ -256,7 +256,7 @@ START_TEST(real_is_the_shortest_text_that_reads_back)
 {
     char text[32];
     ck_assert_str_eq(tm_format_real(reals[_i].value, text), reals[_i].text);
-    ck_assert(memcmp(&(double){strtod(text, NULL)}, &reals[_i].value, sizeof(double)) == 0);
+    ck_assert_double_eq(strtod(text, NULL), reals[_i].value);
 }
 END_TEST
 

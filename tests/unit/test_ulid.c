@@ -152,17 +152,19 @@ static int compare_ids(const void *a, const void *b)
 
 START_TEST(threads_never_make_the_same_id)
 {
-    static struct tm_id16 made[THREADS * PER_THREAD];
+    static struct tm_id16 made[THREADS][PER_THREAD];
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++) {
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, make_many, made + i * PER_THREAD), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, make_many, made[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
     }
-    qsort(made, LENGTH(made), sizeof(made[0]), compare_ids);
-    for (size_t i = 1; i < LENGTH(made); i++) {
-        ck_assert(!tm_id16_eq(&made[i - 1], &made[i]));
+    struct tm_id16 *all = made[0];
+    size_t count = sizeof(made) / sizeof(made[0][0]);
+    qsort(all, count, sizeof(all[0]), compare_ids);
+    for (size_t i = 1; i < count; i++) {
+        ck_assert(!tm_id16_eq(&all[i - 1], &all[i]));
     }
 }
 END_TEST
