@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "tmd.h"
+
+enum { RESUME_MAX = 1000, PRUNE_EVERY_MS = 24 * 3600 * 1000 };
+
+struct tmd_jobs {
+    struct tmd_job_list active; /* queued and running, oldest first */
+    size_t queued;
+    size_t running;
+    uv_timer_t prune;
+};
+
+/* A row on its way into the journal. */
+struct put {
+    struct tmd_job *job;
+    struct tm_job_row row; /* texts in the job's arena, which outlives this */
+    struct tm_err err;
+    void (*then)(struct put *put);
+    tm_done_job done;
+    void *arg;
+};
+
+static void pump(struct tmd *tmd);
+static void free_job(struct tmd_job *job);
+
+struct tmd_jobs *tmd_jobs_new(struct tmd *tmd)
+{
+    struct tmd_jobs *jobs = tm_xalloc(1, sizeof(*jobs));
+    TAILQ_INIT(&jobs->active);
+    tm_assert(uv_timer_init(&tmd->loop, &jobs->prune) == 0);
+    return jobs;
+}
+
+void tmd_jobs_free(struct tmd_jobs *jobs)
+{
+    if (jobs == NULL) {
+        return;
+    }
+    tm_assert(jobs->running == 0);
+    while (!TAILQ_EMPTY(&jobs->active)) { /* queued: their rows stay in the journal */
+        struct tmd_job *job = TAILQ_FIRST(&jobs->active);
+        TAILQ_REMOVE(&jobs->active, job, link);
+        free_job(job);
+    }
+    free(jobs);
+}
+
+/* Rows ---------------------------------------------------------------------------------------- */
+
+static void put_work(struct tmd_keep *keep, void *arg)
+{
+    struct put *put = arg;
+    (void)tm_journal_put_job(keep->journal, &put->row, &put->err);
+}
+
+static void put_done(void *arg)
+{
+    struct put *put = arg;
+    if (put->err.code != TM_OK) {
+        tm_log(TM_LOG_ERROR, "journal.failed", put->err.msg, TM_LOG_STR("job", put->job->name),
+                TM_LOG_END);
+    }
+    put->then(put);
+    free(put);
+}
+
+static void put_row(
+        struct tmd_job *job, void (*then)(struct put *put), tm_done_job done, void *arg)
+{
+    struct put *put = tm_xalloc(1, sizeof(*put));
+    *put = (struct put){.job = job, .row = job->row, .then = then, .done = done, .arg = arg};
+    tmd_keeper_ask(job->tmd, put_work, put_done, put);
+}
+
+static void put_nothing(struct put *put)
+{
+    (void)put;
+}
+
+/* The table ----------------------------------------------------------------------------------- */
+
+static struct tmd_job *new_job(struct tmd *tmd, enum tm_job_kind kind)
+{
+    struct tmd_job *job = tm_xalloc(1, sizeof(*job));
+    job->tmd = tmd;
+    job->outcome = tm_xalloc(1, sizeof(*job->outcome));
+    TAILQ_INIT(&job->waits);
+    job->row.kind = kind;
+    job->row.state = TM_JOB_QUEUED;
+    job->row.created_ms = tm_now_ms();
+    job->row.id = tm_ulid_make(job->row.created_ms);
+    (void)tm_ulid_format(&job->row.id, "job_", job->name);
+    job->row.policy = "";
+    job->row.cluster = "";
+    job->row.requested_by = "schedule";
+    job->row.request_id = "";
+    job->row.request = "{}";
+    return job;
+}
+
+static void add_caller(struct tmd_job *job, const struct tm_caller *caller)
+{
+    if (caller != NULL) {
+        job->row.requested_by = tm_arena_strdup(&job->arena, caller->who);
+        job->row.request_id = tm_arena_strdup(&job->arena, caller->request_id);
+    }
+}
+
+static void free_job(struct tmd_job *job)
+{
+    tm_assert(TAILQ_EMPTY(&job->waits));
+    tm_backup_result_done(&job->outcome->backup);
+    free(job->outcome);
+    tm_arena_done(&job->arena);
+    free(job);
+}
+
+static void enter(struct tmd_job *job)
+{
+    struct tmd_jobs *jobs = job->tmd->jobs;
+    TAILQ_INSERT_TAIL(&jobs->active, job, link);
+    jobs->queued++;
+}
+
+static void leave(struct tmd_job *job)
+{
+    struct tmd_jobs *jobs = job->tmd->jobs;
+    TAILQ_REMOVE(&jobs->active, job, link);
+    if (job->started) {
+        jobs->running--;
+    } else {
+        jobs->queued--;
+    }
+}
+
+struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id)
+{
+    struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        if (tm_id16_eq(&job->row.id, id)) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy)
+{
+    struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        if (job->row.kind == TM_JOB_BACKUP && strcmp(job->row.policy, policy) == 0) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+size_t tmd_jobs_active(const struct tmd *tmd)
+{
+    return tmd->jobs->running;
+}
+
+void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out)
+{
+    const struct tm_progress *progress = &job->progress;
+    *out = (struct tm_job_view){.row = job->row, .live = job->row.state == TM_JOB_RUNNING};
+    struct tm_progress_values *values = &out->progress;
+    values->phase = (enum tm_phase)atomic_load(&progress->phase);
+    values->done_messages = atomic_load(&progress->done_messages);
+    values->total_messages = atomic_load(&progress->total_messages);
+    values->done_bytes = atomic_load(&progress->done_bytes);
+    values->total_bytes = atomic_load(&progress->total_bytes);
+    values->parts_waiting = atomic_load(&progress->parts_waiting);
+    values->parts_running = atomic_load(&progress->parts_running);
+    values->parts_done = atomic_load(&progress->parts_done);
+    values->parts_failed = atomic_load(&progress->parts_failed);
+    values->eta_seconds = -1;
+    int64_t elapsed_ms = tm_now_ms() - job->row.started_ms;
+    if (out->live && elapsed_ms > 0) {
+        values->bytes_per_second = values->done_bytes * 1000 / elapsed_ms;
+        int64_t left = values->total_messages - values->done_messages;
+        if (values->done_messages > 0 && left >= 0) {
+            values->eta_seconds = left * elapsed_ms / values->done_messages / 1000;
+        }
+    }
+}
+
+/* Waiting ------------------------------------------------------------------------------------- */
+
+static void close_timer(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void end_wait(struct tmd_wait *wait, bool answer)
+{
+    struct tmd_job *job = wait->job;
+    TAILQ_REMOVE(&job->waits, wait, link);
+    uv_close((uv_handle_t *)wait->timer, close_timer);
+    if (answer) {
+        struct tm_job_view view;
+        tmd_job_view(job, &view);
+        wait->done(wait->arg, &view, false, NULL);
+    }
+    free(wait);
+}
+
+static void wait_over(uv_timer_t *timer)
+{
+    end_wait(timer->data, true);
+}
+
+void tmd_job_wait(struct tmd_job *job, int64_t wait_ms, tm_done_job done, void *arg)
+{
+    struct tmd_wait *wait = tm_xalloc(1, sizeof(*wait));
+    *wait = (struct tmd_wait){.job = job, .done = done, .arg = arg};
+    wait->timer = tm_xalloc(1, sizeof(*wait->timer));
+    wait->timer->data = wait;
+    TAILQ_INSERT_TAIL(&job->waits, wait, link);
+    tm_assert(uv_timer_init(&job->tmd->loop, wait->timer) == 0);
+    tm_assert(uv_timer_start(wait->timer, wait_over, (uint64_t)wait_ms, 0) == 0);
+}
+
+void tmd_job_forget(struct tmd *tmd, const void *arg)
+{
+    struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        struct tmd_wait *wait = TAILQ_FIRST(&job->waits);
+        while (wait != NULL) {
+            struct tmd_wait *next = TAILQ_NEXT(wait, link);
+            if (wait->arg == arg) {
+                end_wait(wait, false);
+            }
+            wait = next;
+        }
+    }
+}
+
+/* The end ------------------------------------------------------------------------------------- */
+
+static void finish(struct tmd_job *job)
+{
+    struct tmd *tmd = job->tmd;
+    while (!TAILQ_EMPTY(&job->waits)) {
+        end_wait(TAILQ_FIRST(&job->waits), true);
+    }
+    leave(job);
+    if (job->row.kind == TM_JOB_BACKUP) {
+        tmd_policy_ended(tmd, job);
+    }
+    free_job(job);
+    pump(tmd);
+    if (tmd->draining && tmd->jobs->running == 0 && tmd->drained != NULL) {
+        tmd->drained(tmd);
+    }
+}
+
+static void finish_put(struct put *put)
+{
+    finish(put->job);
+}
+
+static void count_end(const struct tmd_job *job)
+{
+    const char *result = job->row.state == TM_JOB_SUCCEEDED ? "success"
+            : job->row.state == TM_JOB_PARTIAL              ? "partial"
+                                                            : "failure";
+    if (job->row.kind == TM_JOB_RESTORE) {
+        tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS(job->row.cluster, result), 1);
+        tm_metric_add(TM_M_RESTORE_MESSAGES, TM_LABELS(job->row.cluster),
+                (double)atomic_load(&job->progress.done_messages));
+        tm_metric_add(TM_M_RESTORE_BYTES, TM_LABELS(job->row.cluster),
+                (double)atomic_load(&job->progress.done_bytes));
+    }
+}
+
+static void take_outcome(struct tmd_job *job)
+{
+    job->row.state = job->outcome->state;
+    job->row.result = job->outcome->result;
+    job->row.error = job->outcome->error;
+    job->row.warnings = job->outcome->warnings;
+    job->row.finished_ms = tm_now_ms();
+    count_end(job);
+}
+
+static void ended(void *arg)
+{
+    struct tmd_job *job = arg;
+    pthread_join(job->thread, NULL);
+    bool stopped = job->tmd->draining && atomic_load(&job->cancel) && !job->cancelled_by_user;
+    if (stopped) { /* its row stays "running": the next start takes it up again */
+        tm_log(TM_LOG_INFO, "job.interrupted", "will be taken up again at the next start",
+                TM_LOG_STR("job", job->name), TM_LOG_END);
+        finish(job);
+        return;
+    }
+    take_outcome(job);
+    put_row(job, finish_put, NULL, NULL);
+}
+
+/* Running ------------------------------------------------------------------------------------- */
+
+static void *run(void *arg)
+{
+    struct tmd_job *job = arg;
+    if (job->row.kind == TM_JOB_BACKUP) {
+        tmd_run_backup(job);
+    } else {
+        tmd_run_restore(job);
+    }
+    tmd_post(job->tmd, ended, job);
+    return NULL;
+}
+
+static void start(struct tmd_job *job)
+{
+    struct tmd_jobs *jobs = job->tmd->jobs;
+    job->started = true;
+    jobs->queued--;
+    jobs->running++;
+    job->row.state = TM_JOB_RUNNING;
+    job->row.started_ms = tm_now_ms();
+    put_row(job, put_nothing, NULL, NULL);
+    tm_log(TM_LOG_INFO, "job.started", tm_job_kind_name(job->row.kind),
+            TM_LOG_STR("job", job->name), TM_LOG_STR("policy", job->row.policy),
+            TM_LOG_STR("cluster", job->row.cluster),
+            TM_LOG_STR("requested_by", job->row.requested_by), TM_LOG_END);
+    if (job->row.kind == TM_JOB_BACKUP) {
+        tmd_policy_started(job->tmd, job);
+    }
+    tm_assert(pthread_create(&job->thread, NULL, run, job) == 0);
+    (void)pthread_setname_np(job->thread, tm_job_kind_name(job->row.kind));
+}
+
+/* Start what may be started. */
+static void pump(struct tmd *tmd)
+{
+    struct tmd_jobs *jobs = tmd->jobs;
+    struct tmd_job *job;
+    if (tmd->draining) {
+        return;
+    }
+    TAILQ_FOREACH(job, &jobs->active, link)
+    {
+        if ((int64_t)jobs->running >= tmd->config->jobs.max_running) {
+            return;
+        }
+        if (job->durable && !job->started) {
+            start(job);
+        }
+    }
+}
+
+static void accepted(struct put *put)
+{
+    struct tmd_job *job = put->job;
+    struct tmd *tmd = job->tmd;
+    if (put->err.code != TM_OK) {
+        struct tm_problem problem = {.status = 503, .slug = "catalog-read-only", .retry_after_s = 30};
+        (void)snprintf(problem.detail, sizeof(problem.detail), "%s", put->err.msg);
+        leave(job);
+        if (put->done != NULL) {
+            put->done(put->arg, NULL, false, &problem);
+        }
+        while (!TAILQ_EMPTY(&job->waits)) {
+            end_wait(TAILQ_FIRST(&job->waits), true);
+        }
+        free_job(job);
+        return;
+    }
+    job->durable = true;
+    if (put->done != NULL) {
+        struct tm_job_view view;
+        tmd_job_view(job, &view);
+        put->done(put->arg, &view, true, NULL);
+    }
+    pump(tmd);
+}
+
+static void submit(struct tmd_job *job, tm_done_job done, void *arg)
+{
+    enter(job);
+    put_row(job, accepted, done, arg);
+}
+
+static bool refuse(struct tmd *tmd, tm_done_job done, void *arg)
+{
+    struct tm_problem problem = {.status = 503, .retry_after_s = 5};
+    if (tmd->draining || !tmd->ready) {
+        problem.slug = tmd->draining ? "draining" : "starting";
+        (void)snprintf(problem.detail, sizeof(problem.detail), "the daemon is %s",
+                tmd->draining ? "stopping" : "starting");
+    } else if ((int64_t)tmd->jobs->queued >= tmd->config->jobs.max_queued) {
+        problem.slug = "queue-full";
+        (void)snprintf(problem.detail, sizeof(problem.detail), "%zu jobs are waiting already",
+                tmd->jobs->queued);
+    } else {
+        return false;
+    }
+    if (done != NULL) {
+        done(arg, NULL, false, &problem);
+    }
+    return true;
+}
+
+/* Backups and restores ------------------------------------------------------------------------ */
+
+/* The policy's run that is there already: joined, or in the way. */
+static void meet(struct tmd_job *job, bool join, tm_done_job done, void *arg)
+{
+    if (done == NULL) {
+        return;
+    }
+    if (join) {
+        struct tm_job_view view;
+        tmd_job_view(job, &view);
+        done(arg, &view, false, NULL);
+        return;
+    }
+    struct tm_problem problem = {.status = 409, .slug = "already-running", .retry_after_s = 5};
+    (void)snprintf(problem.detail, sizeof(problem.detail), "a backup of policy %s is %s",
+            job->row.policy, tm_job_state_name(job->row.state));
+    (void)snprintf(problem.job, sizeof(problem.job), "%s", job->name);
+    done(arg, NULL, false, &problem);
+}
+
+void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
+        const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done,
+        void *arg)
+{
+    struct tmd_job *there = tmd_job_of_policy(tmd, policy->name);
+    if (there != NULL) {
+        meet(there, request != NULL && request->join, done, arg);
+        return;
+    }
+    if (refuse(tmd, done, arg)) {
+        return;
+    }
+    struct tmd_job *job = new_job(tmd, TM_JOB_BACKUP);
+    struct tm_backup_request scheduled = {.policy = policy->name};
+    tmd_backup_request_copy(request != NULL ? request : &scheduled, &job->arena, &job->backup);
+    job->policy = policy;
+    job->row.policy = policy->name;
+    job->row.cluster = policy->cluster->name;
+    add_caller(job, caller);
+    char *text = tmd_backup_request_text(&job->backup);
+    job->row.request = tm_arena_strdup(&job->arena, text);
+    free(text);
+    submit(job, done, arg);
+}
+
+void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
+        const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
+        void *arg)
+{
+    if (refuse(tmd, done, arg)) {
+        return;
+    }
+    struct tmd_job *job = new_job(tmd, TM_JOB_RESTORE);
+    tmd_restore_request_copy(request, &job->arena, &job->restore);
+    job->vault = vault;
+    job->row.cluster = job->restore.target;
+    job->row.policy = job->restore.policy != NULL ? job->restore.policy : "";
+    add_caller(job, caller);
+    char *text = tmd_restore_request_text(&job->restore);
+    job->row.request = tm_arena_strdup(&job->arena, text);
+    free(text);
+    submit(job, done, arg);
+}
+
+void tmd_job_cancel(struct tmd_job *job, bool by_user)
+{
+    job->cancelled_by_user |= by_user;
+    atomic_store(&job->cancel, true);
+    if (job->durable && !job->started && by_user) {
+        job->started = true; /* never to be started; leave() then takes it from the running ones */
+        job->tmd->jobs->queued--;
+        job->tmd->jobs->running++;
+        job->row.state = TM_JOB_CANCELLED;
+        job->row.finished_ms = tm_now_ms();
+        put_row(job, finish_put, NULL, NULL);
+    }
+}
+
+void tmd_jobs_stop(struct tmd *tmd)
+{
+    struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        tmd_job_cancel(job, false);
+    }
+}
+
+/* After a restart ----------------------------------------------------------------------------- */
+
+struct resume {
+    struct tmd *tmd;
+    void (*done)(struct tmd *tmd);
+    struct tm_arena arena;
+    struct tm_job_row *rows;
+    const struct tm_config_vault **vaults; /* of restores: where the point lies; NULL: nowhere */
+    size_t count;
+    struct tm_err err;
+};
+
+static void find_vault(struct tmd_keep *keep, struct resume *resume, size_t index)
+{
+    struct tm_restore_request request = {0};
+    struct tm_id16 ulid;
+    struct tm_err err = {0};
+    if (tmd_restore_request_read(resume->rows[index].request, &resume->arena, &request, &err) !=
+                    TM_OK ||
+            !tm_ulid_parse(request.point, "rp_", &ulid)) {
+        return;
+    }
+    for (size_t v = 0; v < keep->config->vault_count; v++) {
+        struct tm_point point = {0};
+        struct tm_err ignored = {0};
+        if (keep->catalogs[v] != NULL &&
+                tm_catalog_point(keep->catalogs[v], &ulid, &resume->arena, &point, &ignored) ==
+                        TM_OK &&
+                point.row.id != 0) {
+            resume->vaults[index] = &keep->config->vaults[v];
+        }
+    }
+}
+
+static void resume_work(struct tmd_keep *keep, void *arg)
+{
+    struct resume *resume = arg;
+    struct tm_job_query query = {
+            .kind = -1, .state = -2, .since_ms = INT64_MIN, .limit = RESUME_MAX};
+    if (tm_journal_jobs(keep->journal, &query, &resume->arena, &resume->rows, &resume->count,
+                &resume->err) != TM_OK) {
+        return;
+    }
+    resume->vaults = tm_arena_alloc(&resume->arena, resume->count + 1, sizeof(*resume->vaults));
+    for (size_t i = 0; i < resume->count; i++) {
+        if (resume->rows[i].kind == TM_JOB_RESTORE) {
+            find_vault(keep, resume, i);
+        }
+    }
+}
+
+static void copy_row(struct tmd_job *job, const struct tm_job_row *row)
+{
+    struct tm_arena *arena = &job->arena;
+    job->row = *row;
+    job->row.policy = tm_arena_strdup(arena, row->policy);
+    job->row.cluster = tm_arena_strdup(arena, row->cluster);
+    job->row.requested_by = tm_arena_strdup(arena, row->requested_by);
+    job->row.request_id = tm_arena_strdup(arena, row->request_id);
+    job->row.request = tm_arena_strdup(arena, row->request);
+    job->row.result = NULL;
+    job->row.error = NULL;
+    job->row.warnings = NULL;
+    (void)tm_ulid_format(&job->row.id, "job_", job->name);
+}
+
+/* Its policy or point is gone: it ends here. */
+static void give_up(struct tmd_job *job, const char *why)
+{
+    struct tm_err err = {0};
+    (void)tm_err_set(&err, TM_E_MISSING, "interrupted by a restart, and cannot go on: %s", why);
+    char *text = tmd_error_text(&err);
+    job->row.error = tm_arena_strdup(&job->arena, text);
+    free(text);
+    job->row.state = TM_JOB_FAILED;
+    job->row.finished_ms = tm_now_ms();
+    job->started = true;
+    job->tmd->jobs->queued--;
+    job->tmd->jobs->running++;
+    put_row(job, finish_put, NULL, NULL);
+}
+
+static void take_up(struct tmd *tmd, const struct tm_job_row *row,
+        const struct tm_config_vault *vault)
+{
+    struct tmd_job *job = new_job(tmd, row->kind);
+    struct tm_err err = {0};
+    copy_row(job, row);
+    job->row.resumed += row->state == TM_JOB_RUNNING ? 1 : 0;
+    job->row.state = TM_JOB_QUEUED;
+    job->vault = vault;
+    enter(job);
+    enum tm_code code;
+    if (row->kind == TM_JOB_BACKUP) {
+        job->policy = tm_config_find_policy(tmd->config, row->policy);
+        code = tmd_backup_request_read(job->row.request, &job->arena, &job->backup, &err);
+    } else {
+        code = tmd_restore_request_read(job->row.request, &job->arena, &job->restore, &err);
+    }
+    bool known = row->kind == TM_JOB_BACKUP
+            ? job->policy != NULL
+            : vault != NULL && tm_config_find_cluster(tmd->config, job->row.cluster) != NULL;
+    if (code != TM_OK || !known) {
+        give_up(job, code != TM_OK ? err.msg : "its policy, cluster or recovery point is gone");
+        return;
+    }
+    if (row->kind == TM_JOB_BACKUP) {
+        job->row.policy = job->policy->name;
+    }
+    tm_log(TM_LOG_INFO, "job.resumed", "taken up again after a restart",
+            TM_LOG_STR("job", job->name), TM_LOG_END);
+    job->durable = true;
+}
+
+static void prune_work(struct tmd_keep *keep, void *arg)
+{
+    struct tm_err err = {0};
+    int64_t removed = 0;
+    (void)arg;
+    if (tm_journal_prune_jobs(keep->journal, tm_now_ms() - keep->config->jobs.keep_ms, &removed,
+                &err) != TM_OK) {
+        tm_log(TM_LOG_WARNING, "journal.failed", err.msg, TM_LOG_END);
+    }
+}
+
+static void prune(uv_timer_t *timer)
+{
+    tmd_keeper_ask(timer->data, prune_work, NULL, NULL);
+}
+
+static void resume_done(void *arg)
+{
+    struct resume *resume = arg;
+    struct tmd *tmd = resume->tmd;
+    if (resume->err.code != TM_OK) {
+        tm_log(TM_LOG_ERROR, "journal.failed", resume->err.msg, TM_LOG_END);
+    }
+    for (size_t i = resume->count; i > 0; i--) { /* oldest first */
+        take_up(tmd, &resume->rows[i - 1], resume->vaults[i - 1]);
+    }
+    void (*done)(struct tmd *tmd) = resume->done;
+    tm_arena_done(&resume->arena);
+    free(resume);
+    tmd->jobs->prune.data = tmd;
+    tm_assert(uv_timer_start(&tmd->jobs->prune, prune, 0, PRUNE_EVERY_MS) == 0);
+    uv_unref((uv_handle_t *)&tmd->jobs->prune);
+    done(tmd);
+    pump(tmd);
+}
+
+void tmd_jobs_resume(struct tmd *tmd, void (*done)(struct tmd *tmd))
+{
+    struct resume *resume = tm_xalloc(1, sizeof(*resume));
+    *resume = (struct resume){.tmd = tmd, .done = done};
+    tmd_keeper_ask(tmd, resume_work, resume_done, resume);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "tmd.h"
+
+struct tmd_keeper {
+    struct tmd *tmd;
+    struct tm_mailbox *box;
+    pthread_t thread;
+    struct tmd_keep keep;
+    bool stop; /* the keeper's own */
+};
+
+struct question {
+    struct tmd *tmd;
+    void (*work)(struct tmd_keep *keep, void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void finish_question(void *arg)
+{
+    struct question *question = arg;
+    if (question->done != NULL) {
+        question->done(question->arg);
+    }
+    free(question);
+}
+
+static void work_question(void *arg)
+{
+    struct question *question = arg;
+    question->work(&question->tmd->keeper->keep, question->arg);
+    tmd_post(question->tmd, finish_question, question);
+}
+
+void tmd_keeper_ask(struct tmd *tmd, void (*work)(struct tmd_keep *keep, void *arg),
+        void (*done)(void *arg), void *arg)
+{
+    struct question *question = tm_xalloc(1, sizeof(*question));
+    *question = (struct question){.tmd = tmd, .work = work, .done = done, .arg = arg};
+    tm_mailbox_post(tmd->keeper->box, work_question, question);
+}
+
+static void set_stop(void *arg)
+{
+    struct tmd_keeper *keeper = arg;
+    keeper->stop = true;
+}
+
+static void *keep_books(void *arg)
+{
+    struct tmd_keeper *keeper = arg;
+    while (!keeper->stop) {
+        (void)tm_mailbox_wait(keeper->box, -1);
+        (void)tm_mailbox_drain(keeper->box);
+    }
+    return NULL;
+}
+
+/* A catalog that cannot be opened leaves its vault without answers; its jobs fail with the cause. */
+static void open_catalogs(struct tmd *tmd, struct tmd_keep *keep)
+{
+    keep->catalogs = tm_xalloc(tmd->config->vault_count + 1, sizeof(*keep->catalogs));
+    for (size_t i = 0; i < tmd->config->vault_count; i++) {
+        struct tm_err err = {0};
+        if (tmd_catalog(tmd->sources, &tmd->config->vaults[i], &keep->catalogs[i], &err) != TM_OK) {
+            tm_log(TM_LOG_ERROR, "catalog.unusable", err.msg,
+                    TM_LOG_STR("vault", tmd->config->vaults[i].name), TM_LOG_END);
+        }
+    }
+}
+
+enum tm_code tmd_keeper_start(struct tmd *tmd, struct tm_err *err)
+{
+    char path[4096];
+    const char *dir = tmd->config->state.dir;
+    (void)snprintf(path, sizeof(path), "%s/catalog", dir);
+    TM_TRY(tm_fs_mkdirs(path, 0700, err));
+    (void)snprintf(path, sizeof(path), "%s/journal.db", dir);
+    struct tm_journal *journal = NULL;
+    TM_TRY(tm_journal_open(path, &journal, err));
+
+    struct tmd_keeper *keeper = tm_xalloc(1, sizeof(*keeper));
+    keeper->tmd = tmd;
+    keeper->box = tm_mailbox_new(NULL, NULL);
+    keeper->keep = (struct tmd_keep){.journal = journal, .config = tmd->config};
+    open_catalogs(tmd, &keeper->keep);
+    tmd->keeper = keeper;
+    tm_assert(pthread_create(&keeper->thread, NULL, keep_books, keeper) == 0);
+    (void)pthread_setname_np(keeper->thread, "keeper");
+    return TM_OK;
+}
+
+void tmd_keeper_stop(struct tmd *tmd)
+{
+    struct tmd_keeper *keeper = tmd->keeper;
+    if (keeper == NULL) {
+        return;
+    }
+    tm_mailbox_post(keeper->box, set_stop, keeper);
+    pthread_join(keeper->thread, NULL);
+    (void)tm_mailbox_drain(tmd->box); /* answers that were on their way */
+    for (size_t i = 0; i < tmd->config->vault_count; i++) {
+        tm_catalog_close(keeper->keep.catalogs[i]);
+    }
+    tm_journal_close(keeper->keep.journal);
+    tm_mailbox_free(keeper->box);
+    free(keeper->keep.catalogs);
+    free(keeper);
+    tmd->keeper = NULL;
+}

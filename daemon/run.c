@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a job's own thread does: open what it needs, call lib/job, put what came of it into words. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "tmd.h"
+
+static struct tm_job_env env_of(struct tmd_job *job)
+{
+    return (struct tm_job_env){
+            .job_id = job->name,
+            .workers = job->tmd->workers,
+            .sealers = job->tmd->sealers,
+            .memory_bytes = (size_t)job->tmd->config->workers.memory,
+            .cancel = &job->cancel,
+            .progress = &job->progress,
+    };
+}
+
+/* Keep a heap text with the outcome. */
+static const char *keep_text(struct tmd_job *job, char *text)
+{
+    const char *kept = tm_arena_strdup(&job->arena, text);
+    free(text);
+    return kept;
+}
+
+static void log_end(const struct tmd_job *job, const char *event, const char *error)
+{
+    const struct tmd_outcome *outcome = job->outcome;
+    enum tm_log_level level =
+            outcome->state == TM_JOB_SUCCEEDED ? TM_LOG_INFO : TM_LOG_ERROR;
+    tm_log(level, event, error != NULL ? error : tm_job_state_name(outcome->state),
+            TM_LOG_STR("job", job->name), TM_LOG_STR("state", tm_job_state_name(outcome->state)),
+            TM_LOG_STR("policy", job->row.policy), TM_LOG_STR("cluster", job->row.cluster),
+            TM_LOG_STR("result", outcome->result), TM_LOG_END);
+}
+
+static void fail(struct tmd_job *job, const struct tm_err *err)
+{
+    struct tmd_outcome *outcome = job->outcome;
+    outcome->code = err->code;
+    outcome->state = err->code == TM_E_CANCELLED ? TM_JOB_CANCELLED : TM_JOB_FAILED;
+    outcome->error = keep_text(job, tmd_error_text(err));
+}
+
+/* Backup -------------------------------------------------------------------------------------- */
+
+static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
+{
+    struct tmd *tmd = job->tmd;
+    const struct tm_config_policy *policy = job->policy;
+    struct tm_backup_options options = {
+            .policy = policy->name,
+            .cluster = policy->cluster->name,
+            .select = policy->select,
+            .only = job->backup.topics,
+            .only_count = job->backup.topic_count,
+            .read_uncommitted = policy->read_uncommitted,
+            .from = policy->from_latest ? TM_FROM_LATEST : TM_FROM_EARLIEST,
+            .level = policy->vault->compression_level,
+            .timeout_ms = policy->timeout_ms,
+            .topic_workers = policy->workers,
+            .note = job->backup.note,
+            .tags = job->backup.tags,
+            .tag_count = job->backup.tag_count,
+    };
+    TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
+    TM_TRY(tmd_vault(tmd->sources, policy->vault, &options.vault, err));
+    TM_TRY(tmd_catalog(tmd->sources, policy->vault, &catalog, err));
+    TM_TRY(tmd_kafka(
+            tmd->sources, policy->cluster, policy->read_uncommitted, &options.kafka, err));
+    options.catalog = catalog;
+    struct tm_job_env env = env_of(job);
+    return tm_backup_run(&options, &env, &job->outcome->backup, err);
+}
+
+void tmd_run_backup(struct tmd_job *job)
+{
+    struct tmd_outcome *outcome = job->outcome;
+    struct tm_err err = {0};
+    if (backup(job, &err) != TM_OK) {
+        fail(job, &err);
+    } else {
+        bool cancelled = atomic_load(&job->cancel);
+        outcome->has_backup = true;
+        outcome->state = cancelled                 ? TM_JOB_CANCELLED
+                : outcome->backup.partial          ? TM_JOB_PARTIAL
+                                                   : TM_JOB_SUCCEEDED;
+        outcome->result = keep_text(job, tmd_backup_result_text(&outcome->backup));
+    }
+    char *warnings = tmd_notes_text(&outcome->backup.warnings);
+    outcome->warnings = keep_text(job, warnings);
+    if (outcome->has_backup && !outcome->backup.unchanged) {
+        char hash[2 * sizeof(outcome->backup.head.hash.bytes) + 1];
+        char head[sizeof(hash) + 24]; /* at every commit: what --expect-head will ask for */
+        tm_hex(outcome->backup.head.hash.bytes, sizeof(outcome->backup.head.hash.bytes), hash);
+        (void)snprintf(head, sizeof(head), "%" PRIu64 ":%s", outcome->backup.head.seq, hash);
+        tm_log(TM_LOG_INFO, "vault.head", "committed", TM_LOG_STR("job", job->name),
+                TM_LOG_STR("vault", job->policy->vault->name), TM_LOG_STR("head", head),
+                TM_LOG_END);
+    }
+    log_end(job, "backup.ended", err.code != TM_OK ? err.msg : NULL);
+}
+
+/* Restore ------------------------------------------------------------------------------------- */
+
+static enum tm_code select_topics(const struct tm_restore_request *request,
+        struct tmd_restore_setup *out, struct tm_err *err)
+{
+    static const char *const everything[] = {"*"};
+    struct tm_select_options select = {
+            .include = request->include_count > 0 ? request->include : everything,
+            .include_count = request->include_count > 0 ? request->include_count : 1,
+            .exclude = request->exclude,
+            .exclude_count = request->exclude_count,
+            .internal_topics = true, /* the point holds only what its policy selected */
+    };
+    return tm_select_new(&select, &out->select, err);
+}
+
+enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request *request,
+        const struct tm_config_vault *vault, struct tmd_restore_setup *out, struct tm_err *err)
+{
+    const struct tm_config_cluster *target = tm_config_find_cluster(tmd->config, request->target);
+    struct tm_restore_options options = {
+            .target = request->target,
+            .renames = request->renames,
+            .rename_count = request->rename_count,
+            .prefix = request->prefix,
+            .suffix = request->suffix,
+            .create_topics = request->create_topics,
+            .existing = request->existing,
+            .retention = request->retention,
+            .original_configs = request->original_configs,
+            .replication_factor = request->replication_factor,
+            .continue_on_gap = request->continue_on_gap,
+    };
+    if (target == NULL || !tm_ulid_parse(request->point, "rp_", &options.point)) {
+        return tm_err_set(err, TM_E_USAGE, "no cluster \"%s\", or \"%s\" is not a point",
+                request->target, request->point);
+    }
+    TM_TRY(select_topics(request, out, err));
+    TM_TRY(tmd_vault(tmd->sources, vault, &options.vault, err));
+    TM_TRY(tmd_catalog(tmd->sources, vault, &out->catalog, err));
+    TM_TRY(tmd_kafka(tmd->sources, target, false, &options.kafka, err));
+    tmd_kafka_options(target, &out->arena, &out->kafka_options);
+    options.catalog = out->catalog;
+    options.select = out->select;
+    options.kafka_options = &out->kafka_options;
+    out->options = options;
+    return TM_OK;
+}
+
+void tmd_restore_setup_done(struct tmd_restore_setup *setup)
+{
+    tm_catalog_close(setup->catalog);
+    tm_select_free(setup->select);
+    tm_arena_done(&setup->arena);
+}
+
+static enum tm_code restore(struct tmd_job *job, struct tmd_restore_setup *setup,
+        struct tm_restore_result *result, struct tm_err *err)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/journal.db", job->tmd->config->state.dir);
+    TM_OWN(tm_journal_close) struct tm_journal *journal = NULL;
+    TM_TRY(tmd_restore_setup(job->tmd, &job->restore, job->vault, setup, err));
+    TM_TRY(tm_journal_open(path, &journal, err));
+    setup->options.job = job->row.id;
+    setup->options.journal = journal;
+    struct tm_job_env env = env_of(job);
+    return tm_restore_run(&setup->options, &env, result, err);
+}
+
+void tmd_run_restore(struct tmd_job *job)
+{
+    struct tmd_outcome *outcome = job->outcome;
+    struct tmd_restore_setup setup = {0};
+    struct tm_restore_result result = {0};
+    struct tm_err err = {0};
+    if (restore(job, &setup, &result, &err) != TM_OK) {
+        fail(job, &err);
+    } else {
+        outcome->state = result.proved ? TM_JOB_SUCCEEDED : TM_JOB_PARTIAL;
+        outcome->result = keep_text(job, tmd_restore_result_text(&result));
+    }
+    outcome->warnings = keep_text(job, tmd_notes_text(&result.warnings));
+    log_end(job, "restore.ended", err.code != TM_OK ? err.msg : NULL);
+    tm_restore_result_done(&result);
+    tmd_restore_setup_done(&setup);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tmd - the daemon's parts, and what each of its files gives the others.
+ *
+ * All mutable state belongs to the loop thread (main). Three kinds of other threads work for it: the
+ * keeper (keeper.c: the journal and the catalogs' questions), one thread for each running job (jobs.c)
+ * and the pools. They answer by the loop's mailbox: tmd_post().
+ *
+ * Threads: the loop's, where a comment does not say another.
+ */
+#ifndef TM_DAEMON_TMD_H
+#define TM_DAEMON_TMD_H
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/mailbox.h"
+#include "base/pool.h"
+#include "base/ulid.h"
+#include "catalog/catalog.h"
+#include "catalog/journal.h"
+#include "job/backup.h"
+#include "job/restore.h"
+#include "kafka/kafka.h"
+#include "tm_api.h"
+#include "tm_config.h"
+#include "vault/vault.h"
+
+struct tmd_question; /* control.c: asked of the journal, not answered yet */
+TAILQ_HEAD(tmd_question_list, tmd_question);
+
+struct tmd {
+    uv_loop_t loop;
+    uv_async_t wake;
+    struct tm_mailbox *box;
+    struct tm_config *config;
+    struct tm_pool *workers;
+    struct tm_pool *sealers;
+    struct tmd_sources *sources;
+    struct tmd_keeper *keeper;
+    struct tmd_jobs *jobs;
+    struct tmd_policies *policies;
+    struct tmd_http *http;
+    struct tmd_question_list questions;
+    bool ready;
+    bool draining;
+    void (*drained)(struct tmd *tmd); /* called when the last job has ended, while draining */
+};
+
+/* Have fn(arg) called on the loop thread. Any thread. */
+void tmd_post(struct tmd *tmd, void (*fn)(void *arg), void *arg);
+
+/* sources.c: handles on clusters and vaults, opened when first needed. Any thread. */
+struct tmd_sources *tmd_sources_new(const struct tm_config *config, const char *writer);
+void tmd_sources_free(struct tmd_sources *sources); /* nothing may use a handle any more */
+enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
+        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err) TM_MUST_CHECK;
+/* Options for another client of the cluster; the arrays live in `arena`. */
+void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
+        struct tm_kafka_options *out);
+/*
+ * The vault, opened (or made, with `create: true` and no catalog that knows of one). A failure is
+ * tried again by the next call.
+ */
+enum tm_code tmd_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
+        struct tm_vault **out, struct tm_err *err) TM_MUST_CHECK;
+/* A catalog handle of the caller's own. */
+enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,
+        struct tm_catalog **out, struct tm_err *err) TM_MUST_CHECK;
+
+/* keeper.c: the thread that owns the journal and answers questions from the catalogs. */
+struct tmd_keep { /* what a question works with, on the keeper's thread */
+    struct tm_journal *journal;
+    struct tm_catalog **catalogs; /* one for each vault of the configuration; NULL: not to be had */
+    const struct tm_config *config;
+};
+enum tm_code tmd_keeper_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;
+void tmd_keeper_stop(struct tmd *tmd); /* what was asked is done first */
+/* work(keep, arg) on the keeper's thread, then done(arg) on the loop's. Asked in order. */
+void tmd_keeper_ask(struct tmd *tmd, void (*work)(struct tmd_keep *keep, void *arg),
+        void (*done)(void *arg), void *arg);
+
+/* jobs.c: the table of jobs that are queued or running. */
+struct tmd_job;
+TAILQ_HEAD(tmd_job_list, tmd_job);
+
+struct tmd_wait { /* somebody waits for the job's end */
+    TAILQ_ENTRY(tmd_wait) link;
+    struct tmd_job *job;
+    tm_done_job done;
+    void *arg;
+    uv_timer_t *timer;
+};
+TAILQ_HEAD(tmd_wait_list, tmd_wait);
+
+struct tmd_job {
+    TAILQ_ENTRY(tmd_job) link;
+    struct tmd *tmd;
+    struct tm_job_row row; /* texts lie in `arena`; the loop's, but result/error/warnings while it runs */
+    char name[TM_ULID_NAME_MAX];
+    struct tm_arena arena;
+    struct tm_progress progress;
+    atomic_bool cancel;
+    bool cancelled_by_user;
+    bool durable; /* its row is in the journal: it may start */
+    bool started;
+    pthread_t thread;
+    const struct tm_config_policy *policy; /* of a backup */
+    struct tm_backup_request backup;       /* of a backup; texts in `arena` */
+    struct tm_restore_request restore;     /* of a restore */
+    const struct tm_config_vault *vault;   /* of a restore: where its point lies */
+    struct tmd_outcome *outcome;           /* what the thread found; the loop's after it ended */
+    struct tmd_wait_list waits;
+};
+
+struct tmd_outcome {
+    enum tm_job_state state;
+    const char *result;   /* JSON; in the job's arena, like the next two */
+    const char *error;
+    const char *warnings;
+    struct tm_backup_result backup; /* of a backup, for the policy's view */
+    bool has_backup;
+    enum tm_code code;
+};
+
+struct tmd_jobs *tmd_jobs_new(struct tmd *tmd);
+void tmd_jobs_free(struct tmd_jobs *jobs);
+/* Take up what the journal has as queued or running; `done` when they are in the table. */
+void tmd_jobs_resume(struct tmd *tmd, void (*done)(struct tmd *tmd));
+/*
+ * Queue a backup of the policy. `done` (may be NULL) as tm_control_ops.backup says. NULL `request`: a
+ * run by schedule.
+ */
+void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
+        const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done,
+        void *arg);
+/* The active job of that name; NULL: none. */
+struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id);
+struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy);
+size_t tmd_jobs_active(const struct tmd *tmd);
+void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out);
+void tmd_job_wait(struct tmd_job *job, int64_t wait_ms, tm_done_job done, void *arg);
+void tmd_job_forget(struct tmd *tmd, const void *arg);
+void tmd_job_cancel(struct tmd_job *job, bool by_user);
+/* Ask all running jobs to stop; queued ones stay in the journal for the next start. */
+void tmd_jobs_stop(struct tmd *tmd);
+/* Queue a restore whose request has been planned; the texts are copied. */
+void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
+        const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
+        void *arg);
+
+/* run.c: what a job's thread does. Called on that thread; fills in job->outcome. */
+void tmd_run_backup(struct tmd_job *job);
+void tmd_run_restore(struct tmd_job *job);
+/* Options of a restore from a request; texts borrowed. Any thread. */
+struct tmd_restore_setup {
+    struct tm_arena arena;
+    struct tm_kafka_options kafka_options;
+    struct tm_select *select;
+    struct tm_catalog *catalog;
+    struct tm_restore_options options;
+};
+enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request *request,
+        const struct tm_config_vault *vault, struct tmd_restore_setup *out,
+        struct tm_err *err) TM_MUST_CHECK;
+void tmd_restore_setup_done(struct tmd_restore_setup *setup);
+
+/* request.c: requests as the journal keeps them. */
+char *tmd_restore_request_text(const struct tm_restore_request *request); /* for free() */
+char *tmd_backup_request_text(const struct tm_backup_request *request);
+enum tm_code tmd_restore_request_read(const char *text, struct tm_arena *arena,
+        struct tm_restore_request *out, struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tmd_backup_request_read(const char *text, struct tm_arena *arena,
+        struct tm_backup_request *out, struct tm_err *err) TM_MUST_CHECK;
+void tmd_restore_request_copy(const struct tm_restore_request *from, struct tm_arena *arena,
+        struct tm_restore_request *to);
+void tmd_backup_request_copy(const struct tm_backup_request *from, struct tm_arena *arena,
+        struct tm_backup_request *to);
+
+/* outcome.c: results and errors as JSON. Any thread. */
+char *tmd_backup_result_text(const struct tm_backup_result *result);
+char *tmd_restore_result_text(const struct tm_restore_result *result);
+char *tmd_notes_text(const tm_job_notes *notes); /* a JSON array; NULL when there is none */
+char *tmd_error_text(const struct tm_err *err);  /* a problem object */
+void tmd_problem_of(const struct tm_err *err, struct tm_problem *out);
+
+/* policies.c: schedules, and what is known of each policy. */
+struct tmd_policies *tmd_policies_new(struct tmd *tmd);
+void tmd_policies_free(struct tmd_policies *policies);
+/* Read history and newest points from journal and catalogs; `done` when they are known. */
+void tmd_policies_load(struct tmd *tmd, void (*done)(struct tmd *tmd));
+void tmd_policies_start(struct tmd *tmd); /* planned runs begin */
+void tmd_policies_stop(struct tmd *tmd);
+void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job);
+void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job);
+size_t tmd_policy_views(struct tmd *tmd, const struct tm_policy_view **out);
+size_t tmd_status_rows(struct tmd *tmd, const struct tm_status_row **out);
+void tmd_policy_metrics(struct tmd *tmd);
+
+/* control.c: the table that the HTTP side calls. */
+struct tm_control tmd_control(struct tmd *tmd);
+
+/* http.c: the servers, driven by the loop. */
+enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;
+void tmd_http_quiesce(struct tmd *tmd);
+unsigned tmd_http_connections(const struct tmd *tmd);
+void tmd_http_stop(struct tmd *tmd);
+void tmd_http_free(struct tmd *tmd); /* once the loop has closed its handles */
+
+/* notify.c: systemd's readiness protocol; nothing where NOTIFY_SOCKET is not set. */
+void tmd_notify(const char *state); /* "READY=1\nSTATUS=..." */
+/* Half of WATCHDOG_USEC in ms, 0: no watchdog. */
+int64_t tmd_watchdog_ms(void);
+
+#endif
