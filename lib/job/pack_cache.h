@@ -4,7 +4,6 @@
 #define TM_JOB_PACK_CACHE_H
 
 #include "job/restore_source.h"
-#include "vault/pack_reader.h"
 
 /* An open pack, held until it is given back. */
 enum tm_code tm_pack_cache_take(struct tm_pack_cache *cache, const struct tm_hash *name,

@@ -12,8 +12,7 @@
 #define TM_JOB_RESTORE_SOURCE_H
 
 #include "catalog/catalog.h"
-#include "codec/block.h"
-#include "vault/vault.h"
+#include "vault/pack_reader.h"
 
 /* Open packs, shared by the sources of a job; any thread. */
 struct tm_pack_cache;
