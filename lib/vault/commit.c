@@ -83,6 +83,7 @@ static enum tm_code post_check(const struct attempt *attempt, bool *same, struct
 /* Create the encoded entry, check it, apply it. attempt->done stays false when it does not count. */
 static enum tm_code publish(struct attempt *attempt, struct tm_err *err)
 {
+    int64_t since_ns = tm_vault_now_ns(attempt->vault);
     char name[TM_OBJECT_NAME_MAX];
     tm_log_name(attempt->entry.place.seq, name);
     bool mine;
@@ -114,7 +115,7 @@ static enum tm_code publish(struct attempt *attempt, struct tm_err *err)
     }
     TM_FAULT("vault.commit.applied");
     struct tm_head head = tm_log_head(&attempt->entry);
-    tm_vault_saw(attempt->vault, &head);
+    tm_vault_trust(attempt->vault, &head, since_ns);
     attempt->done = true;
     return TM_OK;
 }

@@ -20,12 +20,12 @@ struct tm_head {
 };
 
 struct tm_fold_state {
-    bool empty;            /* nothing folded yet: the rest is zero */
+    bool empty; /* nothing folded yet: the rest is zero */
     struct tm_id16 vault_id;
     struct tm_head head;
-    uint64_t full_seq;     /* the newest full folded or behind us */
-    uint64_t full_bytes;   /* object size of that full */
-    uint64_t delta_bytes;  /* object bytes of the entries after it */
+    uint64_t full_seq;    /* the newest full folded or behind us */
+    uint64_t full_bytes;  /* object size of that full */
+    uint64_t delta_bytes; /* object bytes of the entries after it */
 };
 
 struct tm_fold_ops {
@@ -36,8 +36,9 @@ struct tm_fold_ops {
      * empty, or a full whose state is what the fold holds); TM_E_CORRUPT when the entry breaks the
      * fold rule: then nothing has changed.
      */
-    enum tm_code (*apply)(void *self, const struct tm_entry_place *place, const struct tm_hash *hash,
-            uint64_t object_bytes, const struct tm_edits *edits, struct tm_err *err);
+    enum tm_code (*apply)(void *self, const struct tm_entry_place *place,
+            const struct tm_hash *hash, uint64_t object_bytes, const struct tm_edits *edits,
+            struct tm_err *err);
     /* The whole state as the edits of a full (unsorted lists are sorted by the caller). */
     enum tm_code (*dump)(void *self, int64_t now_ms, struct tm_edits *out, struct tm_err *err);
     /* Forget everything folded: the log on the store contradicts it and is folded anew. */

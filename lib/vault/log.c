@@ -81,7 +81,8 @@ enum tm_code tm_log_apply(
 struct walk {
     struct tm_vault *vault;
     const struct tm_fold *fold;
-    uint64_t reach; /* entries up to here are known to be there */
+    struct tm_head base; /* where this refresh began to fold */
+    uint64_t reach;      /* entries up to here are known to be there */
     const struct tm_head *watch;
     bool *met;
 };
@@ -90,80 +91,52 @@ static enum tm_code apply_read(
         const struct walk *walk, const struct tm_log_entry *entry, struct tm_err *err)
 {
     enum tm_code code = tm_log_apply(walk->fold, entry, err);
-    if (code == TM_OK) {
-        struct tm_head head = tm_log_head(entry);
-        tm_vault_saw(walk->vault, &head);
-        if (walk->watch != NULL && same_head(walk->watch, &head)) {
-            *walk->met = true;
-        }
+    struct tm_head head = tm_log_head(entry);
+    if (code == TM_OK && walk->watch != NULL && same_head(walk->watch, &head)) {
+        *walk->met = true;
     }
     return code;
 }
 
-/* Fold the entry after the fold's head. *end: there is none. */
-static enum tm_code step(
-        const struct walk *walk, struct tm_log_entry *entry, bool *end, struct tm_err *err)
-{
-    struct tm_fold_state state;
-    enum tm_code code = walk->fold->ops->state(walk->fold->self, &state, err);
-    if (code != TM_OK) {
-        return code;
-    }
-    if (state.empty) {
-        return tm_err_set(err, TM_E_CONFLICT, "log/: another handle folds the log anew");
-    }
-    uint64_t seq = state.head.seq + 1;
-    struct tm_err read_err = {0};
-    code = read_entry(walk->vault, seq, entry, &read_err);
-    if (code == TM_E_MISSING && seq > walk->reach) {
-        *end = true;
-        return TM_OK;
-    }
-    if (code == TM_E_MISSING) {
-        return tm_err_set(err, TM_E_CORRUPT, "%s; later entries are there", read_err.msg);
-    }
-    if (code != TM_OK) {
-        *err = read_err;
-        return code;
-    }
-    code = check_chain(entry, &state, err);
-    return code == TM_OK ? apply_read(walk, entry, err) : code;
-}
-
-/* Fold what follows the fold's head, until no entry does. */
-static enum tm_code walk_on(const struct walk *walk, struct tm_err *err)
-{
-    enum tm_code code = TM_OK;
-    for (bool end = false; code == TM_OK && !end;) {
-        struct tm_log_entry entry = {0};
-        code = step(walk, &entry, &end, err);
-        tm_edits_done(&entry.edits);
-    }
-    return code;
-}
-
-/* Apply the full that the newest entry is, or names, to an empty fold. */
-static enum tm_code apply_full(
-        const struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
+/* Read the full that the newest entry is, or names. `read` is room for it. */
+static enum tm_code find_full(struct tm_vault *vault, const struct tm_log_entry *newest,
+        struct tm_log_entry *read, const struct tm_log_entry **out, struct tm_err *err)
 {
     if (newest->place.back == 0) {
-        return apply_read(walk, newest, err);
+        *out = newest;
+        return TM_OK;
     }
     uint64_t seq = newest->place.seq - newest->place.back;
-    struct tm_log_entry full = {0};
-    enum tm_code code = read_entry(walk->vault, seq, &full, err);
+    enum tm_code code = read_entry(vault, seq, read, err);
     if (code == TM_E_MISSING) {
         err->code = code = TM_E_CORRUPT;
-    } else if (code == TM_OK && !full.edits.full) {
+    } else if (code == TM_OK && !read->edits.full) {
         char name[TM_OBJECT_NAME_MAX];
         tm_log_name(seq, name);
         code = tm_err_set(err, TM_E_CORRUPT, "%s: not a full", name);
-    } else if (code == TM_OK) {
-        code = apply_read(walk, &full, err);
     }
-    tm_edits_done(&full.edits);
-    return code == TM_OK ? TM_OK
-                         : tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
+    if (code != TM_OK) {
+        return tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
+    }
+    *out = read;
+    return TM_OK;
+}
+
+/* Fold the newest full into an empty fold; it is the walk's base. */
+static enum tm_code apply_full(
+        struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
+{
+    struct tm_log_entry read = {0};
+    const struct tm_log_entry *full;
+    enum tm_code code = find_full(walk->vault, newest, &read, &full, err);
+    if (code == TM_OK) {
+        code = apply_read(walk, full, err);
+    }
+    if (code == TM_OK) {
+        walk->base = tm_log_head(full);
+    }
+    tm_edits_done(&read.edits);
+    return code;
 }
 
 static enum tm_code rolled_back(uint64_t seq, const char *now, struct tm_err *err)
@@ -180,6 +153,7 @@ static enum tm_code rolled_back(uint64_t seq, const char *now, struct tm_err *er
  */
 static enum tm_code start(struct walk *walk, const struct tm_head *known, struct tm_err *err)
 {
+    int64_t since_ns = tm_vault_now_ns(walk->vault);
     struct tm_log_span span;
     enum tm_code code = tm_log_list(tm_vault_store(walk->vault), &span, err);
     if (code != TM_OK) {
@@ -207,50 +181,110 @@ static enum tm_code start(struct walk *walk, const struct tm_head *known, struct
     if (code == TM_OK) {
         code = apply_full(walk, &newest, err);
     }
+    if (code == TM_OK) {
+        tm_vault_trust(walk->vault, &walk->base, since_ns);
+    }
     walk->reach = span.newest;
     tm_edits_done(&newest.edits);
     return code;
 }
 
-/* Does the store still hold the head that was folded? */
+/* Having read what follows it: is the fold's head still in the store, or need that not be asked? */
 static enum tm_code look_at_head(
-        struct tm_vault *vault, const struct tm_head *head, bool *there, struct tm_err *err)
+        const struct walk *walk, const struct tm_head *head, bool *there, struct tm_err *err)
 {
-    if (tm_vault_has_seen(vault, head)) {
+    if (tm_vault_trusts(walk->vault, &walk->base)) {
         *there = true;
         return TM_OK;
     }
-    enum tm_code code = tm_log_holds(tm_vault_store(vault), head, there, err);
-    if (code == TM_OK && *there) {
-        tm_vault_saw(vault, head);
+    return tm_log_holds(tm_vault_store(walk->vault), head, there, err);
+}
+
+/*
+ * Fold the entry after the fold's head; *end: there is none. When log GC has gone past that head, fold
+ * anew from the newest full.
+ */
+static enum tm_code step(
+        struct walk *walk, struct tm_log_entry *entry, bool *end, struct tm_err *err)
+{
+    struct tm_fold_state state;
+    enum tm_code code = walk->fold->ops->state(walk->fold->self, &state, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (state.empty) {
+        return tm_err_set(err, TM_E_CONFLICT, "log/: another handle folds the log anew");
+    }
+    uint64_t seq = state.head.seq + 1;
+    struct tm_err read_err = {0};
+    enum tm_code read_code = read_entry(walk->vault, seq, entry, &read_err);
+    if (read_code != TM_OK && read_code != TM_E_MISSING) {
+        *err = read_err;
+        return read_code;
+    }
+    bool there;
+    code = look_at_head(walk, &state.head, &there, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (!there) {
+        return start(walk, &state.head, err);
+    }
+    *end = read_code == TM_E_MISSING;
+    if (*end && seq <= walk->reach) {
+        return tm_err_set(err, TM_E_CORRUPT, "%s; later entries are there", read_err.msg);
+    }
+    code = *end ? TM_OK : check_chain(entry, &state, err);
+    return code == TM_OK && !*end ? apply_read(walk, entry, err) : code;
+}
+
+static enum tm_code walk_on(struct walk *walk, struct tm_err *err)
+{
+    enum tm_code code = TM_OK;
+    for (bool end = false; code == TM_OK && !end;) {
+        struct tm_log_entry entry = {0};
+        code = step(walk, &entry, &end, err);
+        tm_edits_done(&entry.edits);
     }
     return code;
+}
+
+static enum tm_code begin(struct walk *walk, struct tm_err *err)
+{
+    struct tm_fold_state state;
+    enum tm_code code = walk->fold->ops->state(walk->fold->self, &state, err);
+    if (code != TM_OK) {
+        return code;
+    }
+    if (state.empty) {
+        return start(walk, NULL, err);
+    }
+    if (!tm_id16_eq(&state.vault_id, tm_vault_id(walk->vault))) {
+        return tm_err_set(err, TM_E_CORRUPT,
+                "%s: the log was replaced: another vault's was folded before",
+                tm_vault_store(walk->vault)->where);
+    }
+    walk->base = state.head;
+    return TM_OK;
 }
 
 enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
         const struct tm_head *watch, bool *met, struct tm_err *err)
 {
     struct walk walk = {.vault = vault, .fold = fold, .watch = watch, .met = met};
+    int64_t since_ns = tm_vault_now_ns(vault);
+    enum tm_code code = begin(&walk, err);
+    if (code == TM_OK) {
+        code = walk_on(&walk, err);
+    }
     struct tm_fold_state state;
-    enum tm_code code = fold->ops->state(fold->self, &state, err);
-    if (code != TM_OK) {
-        return code;
+    if (code == TM_OK) {
+        code = fold->ops->state(fold->self, &state, err);
     }
-    if (state.empty) {
-        code = start(&walk, NULL, err);
-        return code == TM_OK ? walk_on(&walk, err) : code;
+    if (code == TM_OK) {
+        tm_vault_trust(vault, &state.head, since_ns);
     }
-    if (!tm_id16_eq(&state.vault_id, tm_vault_id(vault))) {
-        return tm_err_set(err, TM_E_CORRUPT,
-                "%s: the log was replaced: another vault's was folded before",
-                tm_vault_store(vault)->where);
-    }
-    bool there;
-    code = look_at_head(vault, &state.head, &there, err);
-    if (code == TM_OK && !there) {
-        code = start(&walk, &state.head, err);
-    }
-    return code == TM_OK ? walk_on(&walk, err) : code;
+    return code;
 }
 
 enum tm_code tm_vault_refresh(

@@ -82,12 +82,16 @@ void tm_vault_set_retry_ms(struct tm_vault *vault, int64_t budget_ms);
 int64_t tm_vault_retry_ms(const struct tm_vault *vault);
 
 /*
- * The head whose object this process has read or made within the last day: it need not be looked at
- * again before folding on. Log GC never removes what is younger than a week, so no one can have
- * made a hole above it meanwhile.
+ * An entry that was the head of the log, or its newest full, within the last day. Log GC removes
+ * nothing above it: what it removes is below a full that is a week old. So the number after it holds
+ * what was first written there. Of any other entry it must be seen that it is still there, after what
+ * follows it was read: GC goes from the oldest up, so then nothing above it was removed either, and
+ * no sleeping writer can have put a stale entry there.
  */
-bool tm_vault_has_seen(struct tm_vault *vault, const struct tm_head *head);
-void tm_vault_saw(struct tm_vault *vault, const struct tm_head *head);
-void tm_vault_doubt(struct tm_vault *vault); /* forget what was seen */
+bool tm_vault_trusts(struct tm_vault *vault, const struct tm_head *head);
+void tm_vault_trust(struct tm_vault *vault, const struct tm_head *head, int64_t since_ns);
+void tm_vault_doubt(struct tm_vault *vault);           /* trust no entry */
+int64_t tm_vault_now_ns(const struct tm_vault *vault); /* CLOCK_BOOTTIME: a laptop's sleep counts */
+void tm_vault_set_clock(struct tm_vault *vault, int64_t (*now_ns)(void)); /* for tests */
 
 #endif

@@ -44,8 +44,8 @@ void tm_packer_add_stream(struct tm_packer *packer, uint32_t stream, struct tm_s
  * Hand over a block (ownership moves, also on failure). Waits for room. Once a block or pack has
  * failed, every later call fails with that first failure.
  */
-enum tm_code tm_packer_put(struct tm_packer *packer, struct tm_block *block,
-        struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_packer_put(
+        struct tm_packer *packer, struct tm_block *block, struct tm_err *err) TM_MUST_CHECK;
 
 /* A run as a block held it, with the tail of its last record; in the order the blocks were put. */
 struct tm_packed_run {

@@ -25,9 +25,11 @@ struct tm_vault {
     struct tm_id16 id;
     char *writer;
     int64_t retry_ms;
-    pthread_mutex_t lock; /* of the two below */
-    struct tm_head seen;
-    int64_t seen_ns; /* CLOCK_BOOTTIME: a laptop's sleep counts; 0: nothing seen */
+    int64_t (*now_ns)(void);
+    pthread_mutex_t lock; /* of what follows */
+    bool trusting;
+    struct tm_head trusted;
+    int64_t since_ns;
 };
 
 void tm_pack_name(const struct tm_hash *hash, char out[TM_OBJECT_NAME_MAX])
@@ -307,6 +309,7 @@ enum tm_code tm_vault_open(struct tm_store *store, const struct tm_secret *secre
     vault->ring = ring;
     vault->id = id;
     vault->retry_ms = TM_LOG_RETRY_MS;
+    vault->now_ns = tm_boot_ns;
     size_t writer_size = strlen(writer) + 1;
     vault->writer = tm_xalloc(writer_size, 1);
     memcpy(vault->writer, writer, writer_size);
@@ -357,26 +360,37 @@ int64_t tm_vault_retry_ms(const struct tm_vault *vault)
     return vault->retry_ms;
 }
 
-bool tm_vault_has_seen(struct tm_vault *vault, const struct tm_head *head)
+bool tm_vault_trusts(struct tm_vault *vault, const struct tm_head *head)
 {
     (void)pthread_mutex_lock(&vault->lock);
-    bool seen = vault->seen_ns != 0 && tm_boot_ns() - vault->seen_ns < day_ns &&
-                vault->seen.seq == head->seq && tm_hash_eq(&vault->seen.hash, &head->hash);
+    bool trusted = vault->trusting && vault->now_ns() - vault->since_ns < day_ns &&
+                   vault->trusted.seq == head->seq && tm_hash_eq(&vault->trusted.hash, &head->hash);
     (void)pthread_mutex_unlock(&vault->lock);
-    return seen;
+    return trusted;
 }
 
-void tm_vault_saw(struct tm_vault *vault, const struct tm_head *head)
+void tm_vault_trust(struct tm_vault *vault, const struct tm_head *head, int64_t since_ns)
 {
     (void)pthread_mutex_lock(&vault->lock);
-    vault->seen = *head;
-    vault->seen_ns = tm_boot_ns();
+    vault->trusting = true;
+    vault->trusted = *head;
+    vault->since_ns = since_ns;
     (void)pthread_mutex_unlock(&vault->lock);
 }
 
 void tm_vault_doubt(struct tm_vault *vault)
 {
     (void)pthread_mutex_lock(&vault->lock);
-    vault->seen_ns = 0;
+    vault->trusting = false;
     (void)pthread_mutex_unlock(&vault->lock);
+}
+
+int64_t tm_vault_now_ns(const struct tm_vault *vault)
+{
+    return vault->now_ns();
+}
+
+void tm_vault_set_clock(struct tm_vault *vault, int64_t (*now_ns)(void))
+{
+    vault->now_ns = now_ns;
 }
