@@ -240,9 +240,29 @@ static enum tm_code wait_for_leaders(struct tm_kafka *kafka, const struct tm_top
     return led >= spec->partitions
                    ? TM_OK
                    : tm_err_set(err, TM_E_TIMEOUT,
-                             "the topic is made, but only %d of its %d partitions have "
-                             "a leader",
+                             "the topic is made, but only %d of its %d partitions have a leader",
                              led, spec->partitions);
+}
+
+/* A broker is named as leader before it knows; who asks too early is told that it is not. */
+static enum tm_code ask_leaders(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
+        int64_t deadline_ns, struct tm_err *err)
+{
+    size_t count = (size_t)spec->partitions;
+    struct tm_offsets *rows = tm_xalloc(count, sizeof(*rows));
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (struct tm_offsets){.topic = spec->name, .partition = (int32_t)i};
+    }
+    enum tm_code code =
+            tm_kafka_offsets(kafka, rows, count, (deadline_ns - tm_mono_ns()) / 1000000, err);
+    for (size_t i = 0; code == TM_OK && i < count; i++) {
+        if (rows[i].code != TM_OK) {
+            code = tm_err_set(
+                    err, rows[i].code, "the topic is made, but not ready: %s", rows[i].error);
+        }
+    }
+    free(rows);
+    return code;
 }
 
 enum tm_code tm_kafka_create_topic(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
@@ -253,7 +273,8 @@ enum tm_code tm_kafka_create_topic(struct tm_kafka *kafka, const struct tm_topic
         return err->code;
     }
     if (create(kafka, spec, timeout_ms, err) != TM_OK ||
-            wait_for_leaders(kafka, spec, deadline_ns, err) != TM_OK) {
+            wait_for_leaders(kafka, spec, deadline_ns, err) != TM_OK ||
+            ask_leaders(kafka, spec, deadline_ns, err) != TM_OK) {
         return tm_err_wrap(err, "cluster %s: create topic %s", kafka->client.cluster, spec->name);
     }
     return TM_OK;

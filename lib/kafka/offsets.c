@@ -3,7 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "kafka/internal.h"
+
+enum { RETRY_MS = 50 };
+
+/* An asked row, sorted among the others by topic and partition. */
+struct row {
+    struct tm_offsets *at;
+    rd_kafka_resp_err_t failed;
+};
 
 /* The three questions, asked at once and answered in any order. */
 enum question { LOG_START, LSO, HIGH_WATERMARK, QUESTIONS };
@@ -16,20 +25,20 @@ static int compare(const char *topic, int32_t partition, const struct tm_offsets
 
 static int by_partition(const void *a, const void *b)
 {
-    const struct tm_offsets *const *left = a;
-    const struct tm_offsets *const *right = b;
-    return compare((*left)->topic, (*left)->partition, *right);
+    const struct row *left = a;
+    const struct row *right = b;
+    return compare(left->at->topic, left->at->partition, right->at);
 }
 
 /* The first of the sorted rows that asks for this partition. */
 static size_t first_row(
-        struct tm_offsets *const *sorted, size_t count, const char *topic, int32_t partition)
+        const struct row *sorted, size_t count, const char *topic, int32_t partition)
 {
     size_t low = 0;
     size_t high = count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (compare(topic, partition, sorted[mid]) > 0) {
+        if (compare(topic, partition, sorted[mid].at) > 0) {
             low = mid + 1;
         } else {
             high = mid;
@@ -55,15 +64,17 @@ static void fill(struct tm_offsets *row, enum question question, int64_t offset)
     }
 }
 
-static void fill_error(struct tm_client *client, struct tm_offsets *row, rd_kafka_resp_err_t failed)
+static void fill_error(struct tm_client *client, struct row *row, rd_kafka_resp_err_t failed)
 {
     struct tm_err err = {0};
-    row->code = tm_client_fail(client, failed, NULL, &err);
-    (void)snprintf(row->error, sizeof(row->error), "%.*s", (int)sizeof(row->error) - 1, err.msg);
+    row->failed = failed;
+    row->at->code = tm_client_fail(client, failed, NULL, &err);
+    (void)snprintf(row->at->error, sizeof(row->at->error), "%.*s", (int)sizeof(row->at->error) - 1,
+            err.msg);
 }
 
-static void read_answer(struct tm_client *client, struct tm_offsets *const *sorted, size_t count,
-        rd_kafka_event_t *event)
+static void read_answer(
+        struct tm_client *client, struct row *sorted, size_t count, rd_kafka_event_t *event)
 {
     const enum question *question = rd_kafka_event_opaque(event);
     size_t answered = 0;
@@ -73,22 +84,22 @@ static void read_answer(struct tm_client *client, struct tm_offsets *const *sort
         const rd_kafka_topic_partition_t *given =
                 rd_kafka_ListOffsetsResultInfo_topic_partition(at[i]);
         size_t row = first_row(sorted, count, given->topic, given->partition);
-        for (; row < count && compare(given->topic, given->partition, sorted[row]) == 0; row++) {
+        for (; row < count && compare(given->topic, given->partition, sorted[row].at) == 0; row++) {
             if (given->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                fill(sorted[row], *question, given->offset);
-            } else if (sorted[row]->code == TM_OK) {
-                fill_error(client, sorted[row], given->err);
+                fill(sorted[row].at, *question, given->offset);
+            } else if (sorted[row].at->code == TM_OK) {
+                fill_error(client, &sorted[row], given->err);
             }
         }
     }
 }
 
-static rd_kafka_topic_partition_list_t *partitions(struct tm_offsets *const *sorted, size_t count)
+static rd_kafka_topic_partition_list_t *partitions(const struct row *sorted, size_t count)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || by_partition(&sorted[i - 1], &sorted[i]) != 0) {
-            rd_kafka_topic_partition_list_add(list, sorted[i]->topic, sorted[i]->partition);
+            rd_kafka_topic_partition_list_add(list, sorted[i].at->topic, sorted[i].at->partition);
         }
     }
     return list;
@@ -110,8 +121,8 @@ static void ask(struct tm_client *client, struct tm_admin_call *call, enum quest
     rd_kafka_ListOffsets(client->rk, list, call->options, call->queue);
 }
 
-static enum tm_code ask_all(struct tm_client *client, struct tm_offsets *const *sorted,
-        size_t count, int64_t timeout_ms, struct tm_err *err)
+static enum tm_code ask_all(struct tm_client *client, struct row *sorted, size_t count,
+        int64_t timeout_ms, struct tm_err *err)
 {
     TM_ADMIN_OWN struct tm_admin_call call =
             tm_admin_call_new(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms);
@@ -143,24 +154,66 @@ static void check_answered(struct tm_offsets *row)
     }
 }
 
+static void clear(struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct tm_offsets *row = rows[i].at;
+        row->log_start = row->lso = row->high_watermark = -1;
+        row->code = TM_OK;
+        row->error[0] = '\0';
+        rows[i].failed = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+}
+
+/* A leader that moves, or has just been made and does not know it yet: the next answer may be good. */
+static bool is_passing(rd_kafka_resp_err_t failed)
+{
+    return failed == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+           failed == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+           failed == RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH ||
+           failed == RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH ||
+           failed == RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE ||
+           failed == RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE ||
+           failed == RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR;
+}
+
+/* Keep the rows that are worth another question, in their order; how many there are. */
+static size_t keep_passing(struct row *rows, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (is_passing(rows[i].failed)) {
+            rows[kept++] = rows[i];
+        }
+    }
+    return kept;
+}
+
 enum tm_code tm_kafka_offsets(struct tm_kafka *kafka, struct tm_offsets *rows, size_t count,
         int64_t timeout_ms, struct tm_err *err)
 {
     if (count == 0) {
         return TM_OK;
     }
-    struct tm_offsets **sorted = tm_xalloc(count, sizeof(struct tm_offsets *));
+    int64_t deadline_ns = tm_mono_ns() + timeout_ms * 1000000;
+    struct row *left = tm_xalloc(count, sizeof(*left));
     for (size_t i = 0; i < count; i++) {
-        rows[i].log_start = rows[i].lso = rows[i].high_watermark = -1;
-        rows[i].code = TM_OK;
-        rows[i].error[0] = '\0';
-        sorted[i] = &rows[i];
+        left[i].at = &rows[i];
     }
-    qsort(sorted, count, sizeof(struct tm_offsets *), by_partition);
-    enum tm_code code = ask_all(&kafka->client, sorted, count, timeout_ms, err);
-    for (size_t i = 0; code == TM_OK && i < count; i++) {
-        check_answered(&rows[i]);
+    qsort(left, count, sizeof(*left), by_partition);
+    enum tm_code code = TM_OK;
+    for (int64_t left_ms = timeout_ms; code == TM_OK && count > 0 && left_ms > 0;) {
+        clear(left, count);
+        code = ask_all(&kafka->client, left, count, left_ms, err);
+        for (size_t i = 0; code == TM_OK && i < count; i++) {
+            check_answered(left[i].at);
+        }
+        count = keep_passing(left, count);
+        left_ms = (deadline_ns - tm_mono_ns()) / 1000000 - RETRY_MS;
+        if (count > 0 && left_ms > 0) {
+            tm_sleep_ms(RETRY_MS);
+        }
     }
-    free(sorted);
+    free(left);
     return code;
 }

@@ -12,6 +12,8 @@
 enum {
     DEFAULT_STALL_MS = 120 * 1000,
     METADATA_MS = 20 * 1000,
+    FATAL_GRACE_MS = 300,
+    FATAL_WAIT_MS = 2000,
     CANCEL_POLL_MS = 100, /* a flag cannot be waited for */
 };
 
@@ -41,6 +43,8 @@ struct tm_writer {
     atomic_int_fast64_t timestamps_changed;
 
     /* Only the thread of the reports. */
+    struct tm_err fatal; /* the library gave up; for which record, a report is about to say */
+    int64_t fatal_ns;
     int64_t reported; /* delivered or failed */
     int64_t delivered;
     int64_t delivered_bytes;
@@ -93,6 +97,13 @@ static int64_t header_bytes(const rd_kafka_message_t *message)
     return bytes;
 }
 
+/* What the library says of all that it drops once it has given up. */
+static bool is_sequel(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR__FATAL || err == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE ||
+           err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
 static void on_delivery(const rd_kafka_message_t *message)
 {
     struct tm_writer_partition *part = message->_private;
@@ -105,7 +116,7 @@ static void on_delivery(const rd_kafka_message_t *message)
                 (int64_t)(message->len + message->key_len) + header_bytes(message);
         return;
     }
-    if (atomic_load(&writer->has_failed)) {
+    if (atomic_load(&writer->has_failed) || is_sequel(message->err)) {
         return;
     }
     struct tm_err failure = {0};
@@ -129,6 +140,16 @@ static void on_delivery(const rd_kafka_message_t *message)
     fail_writer(writer, &failure);
 }
 
+static void fail_stalled(struct tm_writer *writer, int64_t stalled_ms)
+{
+    struct tm_err failure = {0};
+    tm_client_fail(
+            &writer->client, RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer from the brokers", &failure);
+    (void)tm_err_wrap(&failure, "cluster %s: nothing was delivered for %" PRId64 " s",
+            writer->client.cluster, (stalled_ms + 500) / 1000);
+    fail_writer(writer, &failure);
+}
+
 /* After each round of reports: show its result, and watch that there is one. */
 static void on_served(void *opaque)
 {
@@ -147,24 +168,27 @@ static void on_served(void *opaque)
         pthread_cond_broadcast(&writer->moved);
         pthread_mutex_unlock(&writer->lock);
     }
-    if (now_ns - writer->moved_ns > atomic_load(&writer->stall_ns) &&
-            !atomic_load(&writer->has_failed)) {
-        struct tm_err failure = {0};
-        tm_client_fail(&writer->client, RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer from the brokers",
-                &failure);
-        (void)tm_err_wrap(&failure, "cluster %s: nothing was delivered for %" PRId64 " s",
-                writer->client.cluster, (now_ns - writer->moved_ns) / (NS_PER_MS * 1000));
-        fail_writer(writer, &failure);
+    if (atomic_load(&writer->has_failed)) {
+        return;
+    }
+    if (writer->fatal.code != TM_OK) {
+        if (now_ns - writer->fatal_ns > FATAL_GRACE_MS * NS_PER_MS) {
+            fail_writer(writer, &writer->fatal);
+        }
+    } else if (now_ns - writer->moved_ns > atomic_load(&writer->stall_ns)) {
+        fail_stalled(writer, (now_ns - writer->moved_ns) / NS_PER_MS);
     }
 }
 
 static void on_fatal(void *opaque, rd_kafka_resp_err_t code, const char *text)
 {
     struct tm_writer *writer = opaque;
-    struct tm_err failure = {0};
-    tm_client_fail(&writer->client, code, text, &failure);
-    (void)tm_err_wrap(&failure, "cluster %s: the producer gave up", writer->client.cluster);
-    fail_writer(writer, &failure);
+    if (writer->fatal.code == TM_OK) {
+        writer->fatal_ns = tm_mono_ns();
+        tm_client_fail(&writer->client, code, text, &writer->fatal);
+        (void)tm_err_wrap(
+                &writer->fatal, "cluster %s: the producer gave up", writer->client.cluster);
+    }
 }
 
 static const struct tm_client_hooks hooks = {.delivered = on_delivery,
@@ -354,13 +378,14 @@ static bool is_cancelled(const atomic_bool *cancel)
     return cancel != NULL && atomic_load(cancel);
 }
 
-/* Wait until something has been reported since `reported`, the writer fails or it is time to look. */
+/* Wait until more has been reported than `reported` (-1: however much), the writer fails, or in vain. */
 static void wait_for_reports(struct tm_writer *writer, int64_t reported, int64_t wait_ms)
 {
     struct timespec until = tm_mono_after_ms(wait_ms);
     pthread_mutex_lock(&writer->lock);
     int timed_out = 0;
-    while (timed_out == 0 && writer->shown_reported == reported && writer->failure.code == TM_OK) {
+    while (timed_out == 0 && (reported < 0 || writer->shown_reported == reported) &&
+            writer->failure.code == TM_OK) {
         timed_out = pthread_cond_timedwait(&writer->moved, &writer->lock, &until);
     }
     pthread_mutex_unlock(&writer->lock);
@@ -418,6 +443,9 @@ enum tm_code tm_writer_send(struct tm_writer_partition *part, const struct tm_re
     }
     if (failed == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return tm_err_set(err, TM_E_CANCELLED, "cancelled while the brokers were waited for");
+    }
+    if (rd_kafka_fatal_error(writer->client.rk, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        wait_for_reports(writer, -1, FATAL_WAIT_MS); /* they know more */
     }
     struct tm_err failure = {0};
     tm_client_fail(&writer->client, failed, NULL, &failure);
