@@ -124,8 +124,7 @@ static void points_done(void *arg)
     free(question);
 }
 
-static void points(
-        void *self, const struct tm_points_query *query, tm_done_points done, void *arg)
+static void points(void *self, const struct tm_points_query *query, tm_done_points done, void *arg)
 {
     struct points_question *question = tm_xalloc(1, sizeof(*question));
     question->done = done;
@@ -173,9 +172,8 @@ static void point_work(struct tmd_keep *keep, void *arg)
     struct point_question *question = arg;
     for (size_t v = 0; v < keep->config->vault_count; v++) {
         struct tm_catalog *catalog = keep->catalogs[v];
-        if (catalog == NULL ||
-                tm_catalog_point(catalog, &question->ulid, &question->arena,
-                        &question->answer.point, &question->err) != TM_OK) {
+        if (catalog == NULL || tm_catalog_point(catalog, &question->ulid, &question->arena,
+                                       &question->answer.point, &question->err) != TM_OK) {
             continue;
         }
         if (question->answer.point.row.id != 0) {
@@ -325,8 +323,7 @@ static void ask_journal(
     tmd_keeper_ask(tmd, job_work, job_done, question);
 }
 
-static void job(
-        void *self, const struct tm_id16 *id, int64_t wait_ms, tm_done_job done, void *arg)
+static void job(void *self, const struct tm_id16 *id, int64_t wait_ms, tm_done_job done, void *arg)
 {
     struct tmd_job *live = tmd_job_find(self, id);
     if (live == NULL) {

@@ -72,8 +72,7 @@ static void put_done(void *arg)
     free(put);
 }
 
-static void put_row(
-        struct tmd_job *job, void (*then)(struct put *put), tm_done_job done, void *arg)
+static void put_row(struct tmd_job *job, void (*then)(struct put *put), tm_done_job done, void *arg)
 {
     struct put *put = tm_xalloc(1, sizeof(*put));
     *put = (struct put){.job = job, .row = job->row, .then = then, .done = done, .arg = arg};
@@ -274,7 +273,7 @@ static void finish_put(struct put *put)
 static void count_end(const struct tmd_job *job)
 {
     const char *result = job->row.state == TM_JOB_SUCCEEDED ? "success"
-            : job->row.state == TM_JOB_PARTIAL              ? "partial"
+                         : job->row.state == TM_JOB_PARTIAL ? "partial"
                                                             : "failure";
     if (job->row.kind == TM_JOB_RESTORE) {
         tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS(job->row.cluster, result), 1);
@@ -368,7 +367,8 @@ static void accepted(struct put *put)
     struct tmd_job *job = put->job;
     struct tmd *tmd = job->tmd;
     if (put->err.code != TM_OK) {
-        struct tm_problem problem = {.status = 503, .slug = "catalog-read-only", .retry_after_s = 30};
+        struct tm_problem problem = {
+                .status = 503, .slug = "catalog-read-only", .retry_after_s = 30};
         (void)snprintf(problem.detail, sizeof(problem.detail), "%s", put->err.msg);
         leave(job);
         if (put->done != NULL) {
@@ -585,8 +585,8 @@ static void give_up(struct tmd_job *job, const char *why)
     put_row(job, finish_put, NULL, NULL);
 }
 
-static void take_up(struct tmd *tmd, const struct tm_job_row *row,
-        const struct tm_config_vault *vault)
+static void take_up(
+        struct tmd *tmd, const struct tm_job_row *row, const struct tm_config_vault *vault)
 {
     struct tmd_job *job = new_job(tmd, row->kind);
     struct tm_err err = {0};
@@ -602,9 +602,9 @@ static void take_up(struct tmd *tmd, const struct tm_job_row *row,
     } else {
         code = tmd_restore_request_read(job->row.request, &job->arena, &job->restore, &err);
     }
-    bool known = row->kind == TM_JOB_BACKUP
-            ? job->policy != NULL
-            : vault != NULL && tm_config_find_cluster(tmd->config, job->row.cluster) != NULL;
+    bool known = row->kind == TM_JOB_BACKUP ? job->policy != NULL
+                                            : vault != NULL && tm_config_find_cluster(tmd->config,
+                                                                       job->row.cluster) != NULL;
     if (code != TM_OK || !known) {
         give_up(job, code != TM_OK ? err.msg : "its policy, cluster or recovery point is gone");
         return;
@@ -622,8 +622,8 @@ static void prune_work(struct tmd_keep *keep, void *arg)
     struct tm_err err = {0};
     int64_t removed = 0;
     (void)arg;
-    if (tm_journal_prune_jobs(keep->journal, tm_now_ms() - keep->config->jobs.keep_ms, &removed,
-                &err) != TM_OK) {
+    if (tm_journal_prune_jobs(
+                keep->journal, tm_now_ms() - keep->config->jobs.keep_ms, &removed, &err) != TM_OK) {
         tm_log(TM_LOG_WARNING, "journal.failed", err.msg, TM_LOG_END);
     }
 }
@@ -643,7 +643,7 @@ static void resume_done(void *arg)
     for (size_t i = resume->count; i > 0; i--) { /* oldest first */
         take_up(tmd, &resume->rows[i - 1], resume->vaults[i - 1]);
     }
-    void (*done)(struct tmd *tmd) = resume->done;
+    void (*done)(struct tmd * tmd) = resume->done;
     tm_arena_done(&resume->arena);
     free(resume);
     tmd->jobs->prune.data = tmd;

@@ -162,13 +162,12 @@ static void policies_known(struct tmd *tmd)
     tm_metric_set(TM_M_BUILD_INFO,
             TM_LABELS(TM_VERSION, "", tm_kafka_library_version(), tm_catalog_sqlite_version()), 1);
     char state[80];
-    (void)snprintf(state, sizeof(state), "READY=1\nSTATUS=%zu policies",
-            tmd->config->policy_count);
+    (void)snprintf(state, sizeof(state), "READY=1\nSTATUS=%zu policies", tmd->config->policy_count);
     tmd_notify(state);
     tm_log(TM_LOG_INFO, "daemon.started", "ready",
             TM_LOG_INT("policies", (int64_t)tmd->config->policy_count),
-            TM_LOG_STR("version", TM_VERSION),
-            TM_LOG_STR("librdkafka", tm_kafka_library_version()), TM_LOG_END);
+            TM_LOG_STR("version", TM_VERSION), TM_LOG_STR("librdkafka", tm_kafka_library_version()),
+            TM_LOG_END);
     int64_t watchdog_ms = tmd_watchdog_ms();
     if (watchdog_ms > 0) {
         tm_assert(uv_timer_start(&process.watchdog, ping, 0, (uint64_t)watchdog_ms) == 0);
@@ -272,10 +271,12 @@ static int serve(struct tm_config *config)
 static const char usage[] =
         "usage: tidemarkd [--config FILE] [--check] [--version] [--help]\n"
         "\n"
-        "  --config FILE  configuration; default $TIDEMARK_CONFIG, else /etc/tidemark/tidemark.yaml\n"
+        "  --config FILE  configuration; default $TIDEMARK_CONFIG, else "
+        "/etc/tidemark/tidemark.yaml\n"
         "  --check        read and check the configuration, print what is found, and end\n"
         "\n"
-        "exit status: 0 stopped by a signal; 2 wrong use; 3 configuration refused; 4 state directory\n"
+        "exit status: 0 stopped by a signal; 2 wrong use; 3 configuration refused; 4 state "
+        "directory\n"
         "unusable or in use\n";
 
 static int load(const char *path, bool check)

@@ -87,8 +87,8 @@ static bool look_in(struct planning *planning, struct tm_catalog *catalog)
     if (planning->request.point != NULL) {
         struct tm_point point = {0};
         return tm_catalog_point(catalog, &planning->point, &planning->arena, &point, &err) ==
-                TM_OK &&
-                point.row.id != 0;
+                       TM_OK &&
+               point.row.id != 0;
     }
     struct tm_point_query query = {.policy = planning->request.policy,
             .since_ms = INT64_MIN,
@@ -124,13 +124,13 @@ static void find_done(void *arg)
         return;
     }
     char name[TM_ULID_NAME_MAX];
-    planning->request.point = tm_arena_strdup(
-            &planning->arena, tm_ulid_format(&planning->point, "rp_", name));
+    planning->request.point =
+            tm_arena_strdup(&planning->arena, tm_ulid_format(&planning->point, "rp_", name));
     tm_assert(pthread_create(&planning->thread, NULL, plan, planning) == 0);
 }
 
-void tmd_plan(struct tmd *tmd, const struct tm_restore_request *request, tmd_planned done,
-        void *arg)
+void tmd_plan(
+        struct tmd *tmd, const struct tm_restore_request *request, tmd_planned done, void *arg)
 {
     struct planning *planning = tm_xalloc(1, sizeof(*planning));
     planning->tmd = tmd;

@@ -9,7 +9,7 @@
 
 #include "tmd.h"
 
-struct tmd_plan_answer { /* borrowed for the call */
+struct tmd_plan_answer {                      /* borrowed for the call */
     const struct tm_restore_plan *plan;       /* NULL: see `problem` */
     const struct tm_restore_request *request; /* its point is a name now */
     const struct tm_config_vault *vault;
@@ -19,8 +19,8 @@ struct tmd_plan_answer { /* borrowed for the call */
 typedef void (*tmd_planned)(void *arg, const struct tmd_plan_answer *answer);
 
 /* `done` is called exactly once, on the loop thread, perhaps before this returns. */
-void tmd_plan(struct tmd *tmd, const struct tm_restore_request *request, tmd_planned done,
-        void *arg);
+void tmd_plan(
+        struct tmd *tmd, const struct tm_restore_request *request, tmd_planned done, void *arg);
 size_t tmd_plans(void); /* going on now */
 
 #endif

@@ -108,7 +108,7 @@ struct load {
         bool has_newest;
         struct tm_id16 newest;
         struct tm_point_totals totals;
-    } *found; /* one a policy */
+    } * found; /* one a policy */
 };
 
 static void load_history(struct tmd_keep *keep, const char *policy, struct found *found)
@@ -190,7 +190,7 @@ static void load_done(void *arg)
             (void)tm_ulid_format(&found->newest, "rp_", policy->newest);
         }
     }
-    void (*done)(struct tmd *tmd) = load->done;
+    void (*done)(struct tmd * tmd) = load->done;
     free(load->found);
     free(load);
     done(tmd);
@@ -215,8 +215,8 @@ static void missed(const struct policy *policy, const char *reason)
             TM_LOG_STR("policy", policy->config->name), TM_LOG_STR("reason", reason), TM_LOG_END);
 }
 
-static void refused(void *arg, const struct tm_job_view *job, bool created,
-        const struct tm_problem *problem)
+static void refused(
+        void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
     (void)job;
     (void)created;
@@ -277,8 +277,8 @@ static bool missed_while_down(const struct policy *policy, int64_t now_ms)
 {
     int64_t planned_ms = 0;
     return policy->last_attempt_ms > 0 &&
-            tm_schedule_next(&policy->config->schedule, policy->last_attempt_ms, &planned_ms) &&
-            planned_ms < now_ms;
+           tm_schedule_next(&policy->config->schedule, policy->last_attempt_ms, &planned_ms) &&
+           planned_ms < now_ms;
 }
 
 void tmd_policies_start(struct tmd *tmd)
@@ -334,10 +334,9 @@ static void take_topics(struct policy *policy, const struct tm_backup_result *re
         state->failed = topic->failed;
         tm_metric_add(TM_M_BACKUP_MESSAGES, TM_LABELS(cluster, name, topic->topic),
                 (double)topic->messages);
-        tm_metric_add(TM_M_BACKUP_BYTES, TM_LABELS(cluster, name, topic->topic),
-                (double)topic->bytes);
         tm_metric_add(
-                TM_M_TOPIC_GAPS, TM_LABELS(cluster, name, topic->topic), (double)topic->lost);
+                TM_M_BACKUP_BYTES, TM_LABELS(cluster, name, topic->topic), (double)topic->bytes);
+        tm_metric_add(TM_M_TOPIC_GAPS, TM_LABELS(cluster, name, topic->topic), (double)topic->lost);
     }
     tm_metric_add(TM_M_VAULT_WRITTEN, TM_LABELS(policy->config->vault->name),
             (double)result->stored_bytes);
@@ -360,7 +359,7 @@ static void count_run(struct policy *policy, const struct tmd_job *job)
     const char *cluster = policy->config->cluster->name;
     const char *name = policy->config->name;
     const char *result = job->row.state == TM_JOB_SUCCEEDED ? results[0]
-            : job->row.state == TM_JOB_PARTIAL              ? results[1]
+                         : job->row.state == TM_JOB_PARTIAL ? results[1]
                                                             : results[2];
     tm_metric_add(TM_M_BACKUP_RUNS, TM_LABELS(cluster, name, result), 1);
     tm_metric_set(TM_M_BACKUP_IN_PROGRESS, TM_LABELS(cluster, name), 0);
@@ -509,20 +508,17 @@ void tmd_policy_metrics(struct tmd *tmd)
 {
     for (size_t i = 0; i < tmd->policies->count; i++) {
         const struct policy *policy = &tmd->policies->at[i];
-        const char *const *labels =
-                TM_LABELS(policy->config->cluster->name, policy->config->name);
+        const char *const *labels = TM_LABELS(policy->config->cluster->name, policy->config->name);
         zero_counters(policy);
         tm_metric_set(TM_M_POINTS, labels, (double)policy->totals.count);
         if (policy->next_run_ms > 0) {
             tm_metric_set(TM_M_SCHEDULE_NEXT_RUN, labels, (double)policy->next_run_ms / 1000);
         }
         if (policy->last_success_ms > 0) {
-            tm_metric_set(
-                    TM_M_BACKUP_LAST_SUCCESS, labels, (double)policy->last_success_ms / 1000);
+            tm_metric_set(TM_M_BACKUP_LAST_SUCCESS, labels, (double)policy->last_success_ms / 1000);
         }
         if (policy->last_attempt_ms > 0) {
-            tm_metric_set(
-                    TM_M_BACKUP_LAST_ATTEMPT, labels, (double)policy->last_attempt_ms / 1000);
+            tm_metric_set(TM_M_BACKUP_LAST_ATTEMPT, labels, (double)policy->last_attempt_ms / 1000);
         }
         if (policy->totals.count > 0) {
             tm_metric_set(TM_M_POINT_OLDEST, labels, (double)policy->totals.oldest_ms / 1000);

@@ -57,8 +57,8 @@ static enum tm_code read_object(const char *text, struct tm_arena *arena,
     struct tm_json_pos pos;
     TM_TRY(tm_json_read(tm_slice_str(text), arena, out, &pos, err));
     return (*out)->kind == TM_JSON_OBJECT
-            ? TM_OK
-            : tm_err_set(err, TM_E_CORRUPT, "the journal's request is not an object");
+                   ? TM_OK
+                   : tm_err_set(err, TM_E_CORRUPT, "the journal's request is not an object");
 }
 
 char *tmd_backup_request_text(const struct tm_backup_request *request)
@@ -71,8 +71,8 @@ char *tmd_backup_request_text(const struct tm_backup_request *request)
     return tm_json_text(json);
 }
 
-enum tm_code tmd_backup_request_read(const char *text, struct tm_arena *arena,
-        struct tm_backup_request *out, struct tm_err *err)
+enum tm_code tmd_backup_request_read(
+        const char *text, struct tm_arena *arena, struct tm_backup_request *out, struct tm_err *err)
 {
     const struct tm_json_value *json = NULL;
     TM_TRY(read_object(text, arena, &json, err));
@@ -171,8 +171,8 @@ static const char *const *copy_strings(
     return to;
 }
 
-void tmd_backup_request_copy(const struct tm_backup_request *from, struct tm_arena *arena,
-        struct tm_backup_request *to)
+void tmd_backup_request_copy(
+        const struct tm_backup_request *from, struct tm_arena *arena, struct tm_backup_request *to)
 {
     *to = *from;
     to->policy = tm_arena_strdup(arena, from->policy);

@@ -33,8 +33,7 @@ static const char *keep_text(struct tmd_job *job, char *text)
 static void log_end(const struct tmd_job *job, const char *event, const char *error)
 {
     const struct tmd_outcome *outcome = job->outcome;
-    enum tm_log_level level =
-            outcome->state == TM_JOB_SUCCEEDED ? TM_LOG_INFO : TM_LOG_ERROR;
+    enum tm_log_level level = outcome->state == TM_JOB_SUCCEEDED ? TM_LOG_INFO : TM_LOG_ERROR;
     tm_log(level, event, error != NULL ? error : tm_job_state_name(outcome->state),
             TM_LOG_STR("job", job->name), TM_LOG_STR("state", tm_job_state_name(outcome->state)),
             TM_LOG_STR("policy", job->row.policy), TM_LOG_STR("cluster", job->row.cluster),
@@ -73,8 +72,7 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     TM_TRY(tmd_vault(tmd->sources, policy->vault, &options.vault, err));
     TM_TRY(tmd_catalog(tmd->sources, policy->vault, &catalog, err));
-    TM_TRY(tmd_kafka(
-            tmd->sources, policy->cluster, policy->read_uncommitted, &options.kafka, err));
+    TM_TRY(tmd_kafka(tmd->sources, policy->cluster, policy->read_uncommitted, &options.kafka, err));
     options.catalog = catalog;
     struct tm_job_env env = env_of(job);
     return tm_backup_run(&options, &env, &job->outcome->backup, err);
@@ -90,7 +88,7 @@ void tmd_run_backup(struct tmd_job *job)
         bool cancelled = atomic_load(&job->cancel);
         outcome->has_backup = true;
         outcome->state = cancelled                 ? TM_JOB_CANCELLED
-                : outcome->backup.partial          ? TM_JOB_PARTIAL
+                         : outcome->backup.partial ? TM_JOB_PARTIAL
                                                    : TM_JOB_SUCCEEDED;
         outcome->result = keep_text(job, tmd_backup_result_text(&outcome->backup));
     }
@@ -110,8 +108,8 @@ void tmd_run_backup(struct tmd_job *job)
 
 /* Restore ------------------------------------------------------------------------------------- */
 
-static enum tm_code select_topics(const struct tm_restore_request *request,
-        struct tmd_restore_setup *out, struct tm_err *err)
+static enum tm_code select_topics(
+        const struct tm_restore_request *request, struct tmd_restore_setup *out, struct tm_err *err)
 {
     static const char *const everything[] = {"*"};
     struct tm_select_options select = {

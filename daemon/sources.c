@@ -100,8 +100,8 @@ enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vau
         struct tm_catalog **out, struct tm_err *err)
 {
     char path[4096];
-    int len = snprintf(path, sizeof(path), "%s/catalog/%s.db", sources->config->state.dir,
-            vault->name);
+    int len = snprintf(
+            path, sizeof(path), "%s/catalog/%s.db", sources->config->state.dir, vault->name);
     if (len < 0 || (size_t)len >= sizeof(path)) {
         return tm_err_set(err, TM_E_USAGE, "state.dir: the path is too long");
     }
@@ -120,7 +120,8 @@ static enum tm_code make_vault(struct tmd_sources *sources, const struct tm_conf
     if (!state.empty) {
         return tm_err_set(err, TM_E_MISSING,
                 "%s has no vault, but the catalog knows one there (head %" PRIu64
-                "); hint: is the disk mounted?", store->where, state.head.seq);
+                "); hint: is the disk mounted?",
+                store->where, state.head.seq);
     }
     struct tm_vault_params params = {.blocks = tm_block_params_default};
     TM_TRY(tm_vault_init(store, secret, &params, err));

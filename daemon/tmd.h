@@ -97,7 +97,8 @@ TAILQ_HEAD(tmd_wait_list, tmd_wait);
 struct tmd_job {
     TAILQ_ENTRY(tmd_job) link;
     struct tmd *tmd;
-    struct tm_job_row row; /* texts lie in `arena`; the loop's, but result/error/warnings while it runs */
+    struct tm_job_row
+            row; /* texts lie in `arena`; the loop's, but result/error/warnings while it runs */
     char name[TM_ULID_NAME_MAX];
     struct tm_arena arena;
     struct tm_progress progress;
@@ -116,7 +117,7 @@ struct tmd_job {
 
 struct tmd_outcome {
     enum tm_job_state state;
-    const char *result;   /* JSON; in the job's arena, like the next two */
+    const char *result; /* JSON; in the job's arena, like the next two */
     const char *error;
     const char *warnings;
     struct tm_backup_result backup; /* of a backup, for the policy's view */
@@ -175,8 +176,8 @@ enum tm_code tmd_backup_request_read(const char *text, struct tm_arena *arena,
         struct tm_backup_request *out, struct tm_err *err) TM_MUST_CHECK;
 void tmd_restore_request_copy(const struct tm_restore_request *from, struct tm_arena *arena,
         struct tm_restore_request *to);
-void tmd_backup_request_copy(const struct tm_backup_request *from, struct tm_arena *arena,
-        struct tm_backup_request *to);
+void tmd_backup_request_copy(
+        const struct tm_backup_request *from, struct tm_arena *arena, struct tm_backup_request *to);
 
 /* outcome.c: results and errors as JSON. Any thread. */
 char *tmd_backup_result_text(const struct tm_backup_result *result);

@@ -306,7 +306,7 @@ enum tm_code tm_restore_find_ends(struct restore_run *run, struct tm_err *err)
         if (part->there < 0 || (part->there > 0 && rows[i].log_start > part->base)) {
             code = tm_err_set(err, TM_E_CONFLICT,
                     "topic %s partition %" PRId32 ": records of this restore were deleted "
-                                                  "meanwhile; delete the topic and restore "
+                    "meanwhile; delete the topic and restore "
                     "again",
                     part->topic->line->target, part->partition);
         }
