@@ -274,8 +274,9 @@ static void report(const struct tm_request *request)
     tm_log(request->answer.status == 500 ? TM_LOG_ERROR : level, "api.request", "request answered",
             TM_LOG_STR("method", method), TM_LOG_STR("route", route),
             TM_LOG_INT("status", request->answer.status), TM_LOG_STR("who", request->who),
-            TM_LOG_STR("request_id", request->id), TM_LOG_STR("job", request->job_id),
-            TM_LOG_INT("spent_ms", spent_ns / 1000000), TM_LOG_END);
+            TM_LOG_STR("request_id", request->id), TM_LOG_INT("spent_ms", spent_ns / 1000000),
+            request->job_id[0] != '\0' ? TM_LOG_STR("job", request->job_id) : TM_LOG_END,
+            TM_LOG_END);
 }
 
 void tm_exchange_end(void *cls, struct MHD_Connection *connection, void **slot,
