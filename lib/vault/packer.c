@@ -379,6 +379,9 @@ static bool are_stored(const struct tm_packer *packer, size_t count)
 /* Hand over the first `count` packs. */
 static void give(struct tm_packer *packer, size_t count, tm_packed_list *out)
 {
+    if (count == 0) {
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         struct pack *pack = packer->packs.at[i];
         *tm_vec_push(out) = pack->packed;
