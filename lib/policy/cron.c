@@ -28,18 +28,18 @@ static const char *const weekday_names[] = {"sun", "mon", "tue", "wed", "thu", "
 /* clang-format off */
 static const struct field {
     const char *name;
-    const char *takes;         /* for messages */
-    unsigned low;
-    unsigned high;             /* the last value of "*" */
-    unsigned highest;          /* the last value that may be written: weekday 7 is 0 */
-    const char *const *names;  /* of low, low + 1, ... */
+    const char *takes;        /* for messages */
+    const char *const *names; /* of low, low + 1, ... */
     unsigned name_count;
+    unsigned low;
+    unsigned high;            /* the last value of "*" */
+    unsigned highest;         /* the last value that may be written: weekday 7 is 0 */
 } fields[FIELDS] = {
-    [MINUTE]  = {"minute",  "0..59",             0, 59, 59, NULL,          0},
-    [HOUR]    = {"hour",    "0..23",             0, 23, 23, NULL,          0},
-    [DAY]     = {"day",     "1..31",             1, 31, 31, NULL,          0},
-    [MONTH]   = {"month",   "1..12 or jan..dec", 1, 12, 12, month_names,   12},
-    [WEEKDAY] = {"weekday", "0..7 or sun..sat",  0, 6,  7,  weekday_names, 7},
+    [MINUTE]  = {"minute",  "0..59",             NULL,          0,  0, 59, 59},
+    [HOUR]    = {"hour",    "0..23",             NULL,          0,  0, 23, 23},
+    [DAY]     = {"day",     "1..31",             NULL,          0,  1, 31, 31},
+    [MONTH]   = {"month",   "1..12 or jan..dec", month_names,   12, 1, 12, 12},
+    [WEEKDAY] = {"weekday", "0..7 or sun..sat",  weekday_names, 7,  0, 6,  7},
 };
 
 static const struct {

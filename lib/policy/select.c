@@ -201,7 +201,9 @@ static const char *compile(const char *text, regex_t *out, char message[RE_MESSA
         return NULL;
     }
     (void)regerror(failed, out, message, RE_MESSAGE_MAX);
-    message[0] = message[0] >= 'A' && message[0] <= 'Z' ? (char)(message[0] | 0x20) : message[0];
+    if (message[0] >= 'A' && message[0] <= 'Z') {
+        message[0] = (char)(message[0] | 0x20); /* messages begin in lower case */
+    }
     return message;
 }
 

@@ -45,8 +45,8 @@ struct tm_store_ops {
             struct tm_store *store, const char *name, struct tm_slice bytes, struct tm_err *err);
     enum tm_code (*spool_open)(struct tm_store *store, struct tm_spool *out, struct tm_err *err);
     void (*spool_drop)(struct tm_store *store, struct tm_spool *spool);
-    enum tm_code (*put)(struct tm_store *store, const char *name, struct tm_spool *spool,
-            struct tm_err *err);
+    enum tm_code (*put)(
+            struct tm_store *store, const char *name, struct tm_spool *spool, struct tm_err *err);
     enum tm_code (*list)(struct tm_store *store, const char *prefix,
             enum tm_code (*each)(void *arg, const char *name, const struct tm_object_info *info,
                     struct tm_err *err),
@@ -90,8 +90,8 @@ enum tm_code tm_store_put(struct tm_store *store, const char *name, struct tm_sp
 
 /* Call `each` for every object whose name starts with `prefix` ("log/"), in bytewise name order. */
 enum tm_code tm_store_list(struct tm_store *store, const char *prefix,
-        enum tm_code (*each)(void *arg, const char *name, const struct tm_object_info *info,
-                struct tm_err *err),
+        enum tm_code (*each)(
+                void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err),
         void *arg, struct tm_err *err) TM_MUST_CHECK;
 /* Remove; an object that is not there is success. */
 enum tm_code tm_store_remove(
