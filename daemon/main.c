@@ -43,6 +43,7 @@ struct process {
     struct tmd tmd;
     uv_signal_t term;
     uv_signal_t interrupt;
+    uv_signal_t hangup;
     uv_timer_t watchdog;
     uv_timer_t drain;
     uv_prepare_t prepare;
@@ -142,6 +143,15 @@ static void stop(uv_signal_t *handle, int number)
     }
 }
 
+/* Reload is not built yet; the signal's default would end the process. */
+static void hang_up(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    tm_log(TM_LOG_WARNING, "config.not-reloaded",
+            "this version does not reload its configuration: restart it", TM_LOG_END);
+}
+
 /* Start --------------------------------------------------------------------------------------- */
 
 static void ping(uv_timer_t *timer)
@@ -212,6 +222,8 @@ static void init_loop(struct tmd *tmd)
     TAILQ_INIT(&tmd->questions);
     tm_assert(uv_signal_init(&tmd->loop, &process.term) == 0);
     tm_assert(uv_signal_init(&tmd->loop, &process.interrupt) == 0);
+    tm_assert(uv_signal_init(&tmd->loop, &process.hangup) == 0);
+    tm_assert(uv_signal_start(&process.hangup, hang_up, SIGHUP) == 0);
     process.term.data = tmd;
     process.interrupt.data = tmd;
     tm_assert(uv_signal_start(&process.term, stop, SIGTERM) == 0);
