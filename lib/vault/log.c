@@ -127,7 +127,7 @@ static enum tm_code apply_full(
         struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
 {
     struct tm_log_entry read = {0};
-    const struct tm_log_entry *full;
+    const struct tm_log_entry *full = NULL;
     enum tm_code code = find_full(walk->vault, newest, &read, &full, err);
     if (code == TM_OK) {
         code = apply_read(walk, full, err);
