@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "loader.h"
+#include "policy/shown.h"
+
+enum { NAMES_LISTED_MAX = 10, DURATION_TEXT_MAX = 24 };
+
+/* The members of one list: their nodes, and a text that each has. */
+struct named {
+    const char *path; /* "clusters" */
+    const struct tm_yaml *list;
+    size_t count;
+    const char *(*get)(const struct tm_config *config, size_t index);
+};
+
+static const char *cluster_name(const struct tm_config *config, size_t index)
+{
+    return config->clusters[index].name;
+}
+
+static const char *vault_name(const struct tm_config *config, size_t index)
+{
+    return config->vaults[index].name;
+}
+
+static const char *vault_path(const struct tm_config *config, size_t index)
+{
+    return config->vaults[index].path;
+}
+
+static const char *policy_name(const struct tm_config *config, size_t index)
+{
+    return config->policies[index].name;
+}
+
+static struct tm_place place_of(const struct tm_yaml *section, const char *key)
+{
+    const struct tm_yaml *node = tm_yaml_get(section, key);
+    return node != NULL ? node->at : section->at;
+}
+
+/* "policies[3].name: "payments" is already the name of policies[0] (line 38)" */
+static void check_unique(struct tm_loader *loader, const struct named *named, const char *key)
+{
+    size_t i = 0;
+    for (const struct tm_yaml *at = named->count > 0 ? named->list->first : NULL; at != NULL;
+            at = at->next, i++) {
+        const char *text = named->get(loader->config, i);
+        const struct tm_yaml *first = named->list->first;
+        size_t before = 0;
+        while (before < i && strcmp(named->get(loader->config, before), text) != 0) {
+            before++;
+            first = first->next;
+        }
+        if (text[0] == '\0' || before == i) {
+            continue;
+        }
+        const char *path = tm_arena_fmt(&loader->arena, "%s[%zu].%s", named->path, i, key);
+        tm_findings_error(&loader->findings, place_of(at, key), path,
+                "\"%s\" is already the %s of %s[%zu] (line %u)", text, key, named->path, before,
+                place_of(first, key).line);
+    }
+}
+
+/* "main, local", the first ten. */
+static const char *list_names(struct tm_loader *loader, const struct named *named)
+{
+    TM_BUF_OWN struct tm_buf out = {0};
+    size_t listed = 0;
+    for (size_t i = 0; i < named->count && listed <= NAMES_LISTED_MAX; i++) {
+        const char *name = named->get(loader->config, i);
+        if (name[0] != '\0') {
+            bool last = listed == NAMES_LISTED_MAX;
+            tm_buf_add_fmt(&out, "%s%s", listed > 0 ? ", " : "", last ? "..." : name);
+            listed++;
+        }
+    }
+    return tm_arena_str(&loader->arena, tm_buf_slice(&out));
+}
+
+/* The index of the cluster or vault that a policy names; `count` when there is none, reported. */
+static size_t find_named(struct tm_loader *loader, const struct tm_yaml *policy, size_t index,
+        const struct named *named, const char *key)
+{
+    const struct tm_yaml *node = tm_yaml_get(policy, key);
+    const char *name = node != NULL ? node->value : NULL;
+    if (name == NULL) {
+        return named->count;
+    }
+    for (size_t i = 0; i < named->count; i++) {
+        if (strcmp(named->get(loader->config, i), name) == 0) {
+            return i;
+        }
+    }
+    char shown[TM_SHOWN_MAX];
+    (void)tm_shown(name, strlen(name), shown);
+    const char *path = tm_arena_fmt(&loader->arena, "policies[%zu].%s", index, key);
+    const char *names = list_names(loader, named);
+    tm_findings_error(&loader->findings, node->at, path, "no %s named \"%s\"; there %s%s", key,
+            shown, names[0] != '\0' ? "are: " : "are none", names);
+    return named->count;
+}
+
+/* One entry of a list of topics by itself, to say where it stands. */
+static bool check_pattern(struct tm_loader *loader, const struct tm_yaml *node, const char *path)
+{
+    if (node->value == NULL) {
+        return true;
+    }
+    TM_OWN(tm_select_free) struct tm_select *select = NULL;
+    const struct tm_select_options options = {.include = &node->value, .include_count = 1};
+    struct tm_err err = {0};
+    if (tm_select_new(&options, &select, &err) == TM_OK) {
+        return true;
+    }
+    bool by_ref = strcmp(node->value, node->text) != 0;
+    tm_findings_error(&loader->findings, node->at, path, "%s",
+            by_ref ? "the value of the reference is no topic pattern" : err.msg);
+    return false;
+}
+
+static bool check_patterns(struct tm_loader *loader, const struct tm_yaml *node, const char *path)
+{
+    if (node == NULL || node->kind != TM_YAML_LIST) {
+        return node == NULL || check_pattern(loader, node, path);
+    }
+    bool good = true;
+    size_t index = 0;
+    for (const struct tm_yaml *at = node->first; at != NULL; at = at->next) {
+        const char *element = tm_arena_fmt(&loader->arena, "%s[%zu]", path, index++);
+        good = check_pattern(loader, at, element) && good;
+    }
+    return good;
+}
+
+static void check_topics(struct tm_loader *loader, const struct tm_yaml *node, size_t index)
+{
+    struct tm_config_policy *policy = &loader->config->policies[index];
+    const struct tm_yaml *topics = tm_yaml_get(node, "topics");
+    const struct tm_yaml *internal = tm_yaml_get(node, "internal_topics");
+    const char *path = tm_arena_fmt(&loader->arena, "policies[%zu].topics", index);
+    bool good = check_patterns(loader, tm_yaml_get(topics, "include"),
+            tm_arena_fmt(&loader->arena, "%s.include", path));
+    good = check_patterns(loader, tm_yaml_get(topics, "exclude"),
+                   tm_arena_fmt(&loader->arena, "%s.exclude", path)) &&
+           good;
+    const struct tm_select_options options = {
+            .include = policy->include,
+            .include_count = policy->include_count,
+            .exclude = policy->exclude,
+            .exclude_count = policy->exclude_count,
+            .internal_topics = internal != NULL && internal->value != NULL &&
+                               strcmp(internal->value, "true") == 0,
+    };
+    struct tm_err err = {0};
+    if (good && tm_select_new(&options, &policy->select, &err) != TM_OK) {
+        tm_findings_error(&loader->findings, place_of(node, "topics"), path, "%s", err.msg);
+    }
+}
+
+static void check_rpo(struct tm_loader *loader, const struct tm_yaml *node, size_t index)
+{
+    const struct tm_config_policy *policy = &loader->config->policies[index];
+    const struct tm_yaml *schedule = tm_yaml_get(node, "schedule");
+    bool scheduled = policy->schedule.kind != TM_SCHEDULE_BY_HAND;
+    bool by_hand = schedule != NULL && schedule->value != NULL && schedule->value[0] == '\0';
+    char rpo[DURATION_TEXT_MAX];
+    char apart[DURATION_TEXT_MAX];
+    if (policy->rpo_ms == 0 || (!scheduled && !by_hand)) {
+        return;
+    }
+    const char *path = tm_arena_fmt(&loader->arena, "policies[%zu]", index);
+    (void)tm_format_duration(policy->rpo_ms, rpo);
+    if (by_hand) {
+        tm_findings_warning(&loader->findings, place_of(node, "rpo"), path,
+                "rpo is %s but the schedule is empty; the objective holds only while others ask "
+                "for runs",
+                rpo);
+        return;
+    }
+    int64_t interval_ms = tm_schedule_interval_ms(&policy->schedule);
+    if (interval_ms > policy->rpo_ms) {
+        tm_findings_warning(&loader->findings, place_of(node, "rpo"), path,
+                "rpo is %s but runs are up to %s apart; the objective will be breached every run",
+                rpo, tm_format_duration(interval_ms, apart));
+    }
+}
+
+static void check_policy(struct tm_loader *loader, const struct tm_yaml *node, size_t index,
+        const struct named *clusters, const struct named *vaults)
+{
+    struct tm_config *config = loader->config;
+    struct tm_config_policy *policy = &config->policies[index];
+    size_t cluster = find_named(loader, node, index, clusters, "cluster");
+    size_t vault = find_named(loader, node, index, vaults, "vault");
+    policy->cluster = cluster < clusters->count ? &config->clusters[cluster] : NULL;
+    policy->vault = vault < vaults->count ? &config->vaults[vault] : NULL;
+    if (node->kind == TM_YAML_MAP) {
+        check_topics(loader, node, index);
+        check_rpo(loader, node, index);
+    }
+}
+
+static void check_vault(struct tm_loader *loader, const struct tm_yaml *node, size_t index)
+{
+    struct tm_config_vault *vault = &loader->config->vaults[index];
+    const struct tm_yaml *compression = tm_yaml_get(node, "compression");
+    const struct tm_yaml *passphrase = tm_yaml_get(node, "passphrase");
+    const struct tm_yaml *key_file = tm_yaml_get(node, "key_file");
+    const char *path = tm_arena_fmt(&loader->arena, "vaults[%zu]", index);
+    if (compression != NULL && compression->value != NULL &&
+            strcmp(compression->value, "none") == 0) {
+        vault->compression_level = 0;
+    }
+    if (node->kind != TM_YAML_MAP) {
+        return;
+    }
+    if (tm_value_is_empty(key_file) && tm_value_is_empty(passphrase)) {
+        tm_findings_error(
+                &loader->findings, node->at, path, "\"key_file\" or \"passphrase\" is required");
+    } else if (!tm_value_is_empty(key_file) && !tm_value_is_empty(passphrase)) {
+        tm_findings_error(&loader->findings, passphrase->key_at, path,
+                "\"key_file\" and \"passphrase\" are both given; take one out");
+    }
+}
+
+static void check_server(struct tm_loader *loader, const struct tm_yaml *root)
+{
+    const struct tm_config *config = loader->config;
+    const struct tm_yaml *server = tm_yaml_get(root, "server");
+    const char *listen = config->server.listen;
+    size_t len = strlen(listen);
+    bool any_port = len > 2 && strcmp(listen + len - 2, ":0") == 0;
+    if (server == NULL || listen[0] == '\0' || any_port ||
+            strcmp(listen, config->server.metrics_listen) != 0) {
+        return;
+    }
+    bool has_own = tm_yaml_get(server, "metrics_listen") != NULL;
+    tm_findings_error(&loader->findings, place_of(server, has_own ? "metrics_listen" : "listen"),
+            "server.metrics_listen", "%s is already server.listen; write \"\" to serve both there",
+            listen);
+}
+
+void tm_check(struct tm_loader *loader, struct tm_yaml *root)
+{
+    const struct tm_config *config = loader->config;
+    const struct named clusters = {
+            "clusters", tm_yaml_get(root, "clusters"), config->cluster_count, cluster_name};
+    const struct named vaults = {
+            "vaults", tm_yaml_get(root, "vaults"), config->vault_count, vault_name};
+    const struct named paths = {"vaults", vaults.list, config->vault_count, vault_path};
+    const struct named policies = {
+            "policies", tm_yaml_get(root, "policies"), config->policy_count, policy_name};
+    check_server(loader, root);
+    check_unique(loader, &clusters, "name");
+    check_unique(loader, &vaults, "name");
+    check_unique(loader, &paths, "path");
+    check_unique(loader, &policies, "name");
+    size_t index = 0;
+    for (const struct tm_yaml *at = vaults.count > 0 ? vaults.list->first : NULL; at != NULL;
+            at = at->next) {
+        check_vault(loader, at, index++);
+    }
+    index = 0;
+    for (const struct tm_yaml *at = policies.count > 0 ? policies.list->first : NULL; at != NULL;
+            at = at->next) {
+        check_policy(loader, at, index++, &clusters, &vaults);
+    }
+}
