@@ -33,11 +33,14 @@ void tm_admin_call_done(struct tm_admin_call *call)
     rd_kafka_queue_destroy(call->queue);
 }
 
-enum tm_code tm_admin_call_wait(struct tm_client *client, struct tm_admin_call *call,
-        int64_t timeout_ms, rd_kafka_event_t **out, struct tm_err *err)
+rd_kafka_event_t *tm_admin_call_poll(struct tm_admin_call *call, int64_t timeout_ms)
 {
-    TM_EVENT_OWN rd_kafka_event_t *event =
-            rd_kafka_queue_poll(call->queue, tm_rdkafka_timeout(timeout_ms + ANSWER_GRACE_MS));
+    return rd_kafka_queue_poll(call->queue, tm_rdkafka_timeout(timeout_ms + ANSWER_GRACE_MS));
+}
+
+enum tm_code tm_admin_call_check(
+        struct tm_client *client, rd_kafka_event_t *event, struct tm_err *err)
+{
     if (event == NULL) {
         return tm_client_fail(client, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, err);
     }
@@ -46,7 +49,6 @@ enum tm_code tm_admin_call_wait(struct tm_client *client, struct tm_admin_call *
                 client, rd_kafka_event_error(event), rd_kafka_event_error_string(event), err);
     }
     tm_client_succeeded(client);
-    *out = TM_TAKE(event);
     return TM_OK;
 }
 
@@ -133,8 +135,8 @@ static enum tm_code describe(struct tm_kafka *kafka, struct tm_topic_config *row
             tm_admin_call_new(&kafka->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
     rd_kafka_DescribeConfigs(kafka->client.rk, asked, count, call.options, call.queue);
     rd_kafka_ConfigResource_destroy_array(asked, count);
-    TM_EVENT_OWN rd_kafka_event_t *event = NULL;
-    if (tm_admin_call_wait(&kafka->client, &call, timeout_ms, &event, err) != TM_OK) {
+    TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
+    if (tm_admin_call_check(&kafka->client, event, err) != TM_OK) {
         return err->code;
     }
     size_t given = 0;
@@ -191,8 +193,8 @@ static enum tm_code create(struct tm_kafka *kafka, const struct tm_topic_spec *s
             tm_admin_call_new(&kafka->client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
     rd_kafka_CreateTopics(kafka->client.rk, &topic, 1, call.options, call.queue);
     rd_kafka_NewTopic_destroy(topic);
-    TM_EVENT_OWN rd_kafka_event_t *event = NULL;
-    if (tm_admin_call_wait(&kafka->client, &call, timeout_ms, &event, err) != TM_OK) {
+    TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
+    if (tm_admin_call_check(&kafka->client, event, err) != TM_OK) {
         return err->code;
     }
     size_t count = 0;
@@ -303,8 +305,8 @@ static enum tm_code alter(struct tm_kafka *kafka, rd_kafka_ConfigResource_t *res
     TM_ADMIN_OWN struct tm_admin_call call = tm_admin_call_new(
             &kafka->client, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout_ms);
     rd_kafka_IncrementalAlterConfigs(kafka->client.rk, &resource, 1, call.options, call.queue);
-    TM_EVENT_OWN rd_kafka_event_t *event = NULL;
-    if (tm_admin_call_wait(&kafka->client, &call, timeout_ms, &event, err) != TM_OK) {
+    TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
+    if (tm_admin_call_check(&kafka->client, event, err) != TM_OK) {
         return err->code;
     }
     size_t count = 0;

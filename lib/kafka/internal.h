@@ -93,9 +93,11 @@ struct tm_admin_call {
 struct tm_admin_call tm_admin_call_new(
         struct tm_client *client, rd_kafka_admin_op_t op, int64_t timeout_ms);
 void tm_admin_call_done(struct tm_admin_call *call);
-/* Wait for the answer; `*out` is for rd_kafka_event_destroy(). */
-enum tm_code tm_admin_call_wait(struct tm_client *client, struct tm_admin_call *call,
-        int64_t timeout_ms, rd_kafka_event_t **out, struct tm_err *err) TM_MUST_CHECK;
+/* Wait for an answer, which is for rd_kafka_event_destroy(); NULL when none comes. */
+rd_kafka_event_t *tm_admin_call_poll(struct tm_admin_call *call, int64_t timeout_ms);
+/* Report an answer that is none or a failure as a whole. */
+enum tm_code tm_admin_call_check(
+        struct tm_client *client, rd_kafka_event_t *event, struct tm_err *err) TM_MUST_CHECK;
 #define TM_ADMIN_OWN __attribute__((cleanup(tm_admin_call_done)))
 
 static inline void tm_event_slot(rd_kafka_event_t **slot)

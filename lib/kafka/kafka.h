@@ -104,7 +104,7 @@ struct tm_offsets {
     char error[128];
 };
 
-/* Ask for many partitions in three requests per broker, however many there are. */
+/* Ask for many partitions: three requests per broker and 500 of them, all at once. */
 enum tm_code tm_kafka_offsets(struct tm_kafka *kafka, struct tm_offsets *rows, size_t count,
         int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
 

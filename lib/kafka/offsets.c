@@ -6,7 +6,11 @@
 #include "base/clock.h"
 #include "kafka/internal.h"
 
-enum { RETRY_MS = 50 };
+enum {
+    FIRST_RETRY_MS = 50,
+    LONGEST_RETRY_MS = 1000,
+    ASKED_AT_ONCE = 500,
+};
 
 /* An asked row, sorted among the others by topic and partition. */
 struct row {
@@ -121,21 +125,29 @@ static void ask(struct tm_client *client, struct tm_admin_call *call, enum quest
     rd_kafka_ListOffsets(client->rk, list, call->options, call->queue);
 }
 
+/* librdkafka's work on one answer grows with the square of its partitions: ask for some at a time. */
 static enum tm_code ask_all(struct tm_client *client, struct row *sorted, size_t count,
         int64_t timeout_ms, struct tm_err *err)
 {
     TM_ADMIN_OWN struct tm_admin_call call =
             tm_admin_call_new(client, RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout_ms);
     enum question questions[QUESTIONS] = {LOG_START, LSO, HIGH_WATERMARK};
-    rd_kafka_topic_partition_list_t *list = partitions(sorted, count);
-    for (size_t i = 0; i < QUESTIONS; i++) {
-        ask(client, &call, &questions[i], list);
+    size_t calls = 0;
+    for (size_t from = 0; from < count; from += ASKED_AT_ONCE) {
+        size_t some = count - from < ASKED_AT_ONCE ? count - from : ASKED_AT_ONCE;
+        rd_kafka_topic_partition_list_t *list = partitions(sorted + from, some);
+        for (size_t i = 0; i < QUESTIONS; i++) {
+            ask(client, &call, &questions[i], list);
+            calls++;
+        }
+        rd_kafka_topic_partition_list_destroy(list);
     }
-    rd_kafka_topic_partition_list_destroy(list);
-
-    for (size_t i = 0; i < QUESTIONS; i++) {
-        TM_EVENT_OWN rd_kafka_event_t *event = NULL;
-        if (tm_admin_call_wait(client, &call, timeout_ms, &event, err) != TM_OK) {
+    for (; calls > 0; calls--) {
+        TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
+        if (event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__NOENT) {
+            continue; /* none of these partitions has a leader: see explain_silence() */
+        }
+        if (tm_admin_call_check(client, event, err) != TM_OK) {
             return tm_err_wrap(
                     err, "cluster %s: offsets of %zu partitions", client->cluster, count);
         }
@@ -144,14 +156,42 @@ static enum tm_code ask_all(struct tm_client *client, struct row *sorted, size_t
     return TM_OK;
 }
 
-/* A partition that an answer passed over in silence must not look like an empty one. */
-static void check_answered(struct tm_offsets *row)
+static bool is_answered(const struct tm_offsets *row)
 {
-    bool whole = row->log_start >= 0 && row->lso >= 0 && row->high_watermark >= 0;
-    if (row->code == TM_OK && !whole) {
-        row->code = TM_E_KAFKA;
-        (void)snprintf(row->error, sizeof(row->error), "the brokers gave no offsets");
+    return row->code != TM_OK || (row->log_start >= 0 && row->lso >= 0 && row->high_watermark >= 0);
+}
+
+static rd_kafka_resp_err_t reason_of_silence(
+        const struct tm_topic_list *topics, const struct tm_offsets *row)
+{
+    for (size_t i = 0; i < topics->count; i++) {
+        if (strcmp(topics->at[i].name, row->topic) == 0) {
+            return row->partition < topics->at[i].partitions
+                           ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+                           : RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+        }
     }
+    return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+/* A partition that the answers passed over must not look like an empty one. */
+static enum tm_code explain_silence(struct tm_kafka *kafka, struct row *rows, size_t count,
+        int64_t timeout_ms, struct tm_err *err)
+{
+    struct tm_topic_list topics = {0};
+    bool asked = false;
+    for (size_t i = 0; i < count; i++) {
+        if (is_answered(rows[i].at)) {
+            continue;
+        }
+        if (!asked && tm_kafka_topics(kafka, timeout_ms, &topics, err) != TM_OK) {
+            return err->code;
+        }
+        asked = true;
+        fill_error(&kafka->client, &rows[i], reason_of_silence(&topics, rows[i].at));
+    }
+    tm_topic_list_done(&topics);
+    return TM_OK;
 }
 
 static void clear(struct row *rows, size_t count)
@@ -202,16 +242,19 @@ enum tm_code tm_kafka_offsets(struct tm_kafka *kafka, struct tm_offsets *rows, s
     }
     qsort(left, count, sizeof(*left), by_partition);
     enum tm_code code = TM_OK;
-    for (int64_t left_ms = timeout_ms; code == TM_OK && count > 0 && left_ms > 0;) {
+    int64_t pause_ms = FIRST_RETRY_MS;
+    for (int64_t left_ms = timeout_ms > 0 ? timeout_ms : 1;
+            code == TM_OK && count > 0 && left_ms > 0;) {
         clear(left, count);
         code = ask_all(&kafka->client, left, count, left_ms, err);
-        for (size_t i = 0; code == TM_OK && i < count; i++) {
-            check_answered(left[i].at);
+        if (code == TM_OK) {
+            code = explain_silence(kafka, left, count, left_ms, err);
         }
         count = keep_passing(left, count);
-        left_ms = (deadline_ns - tm_mono_ns()) / 1000000 - RETRY_MS;
+        left_ms = (deadline_ns - tm_mono_ns()) / 1000000 - pause_ms;
         if (count > 0 && left_ms > 0) {
-            tm_sleep_ms(RETRY_MS);
+            tm_sleep_ms(pause_ms);
+            pause_ms = pause_ms * 2 < LONGEST_RETRY_MS ? pause_ms * 2 : LONGEST_RETRY_MS;
         }
     }
     free(left);

@@ -233,10 +233,11 @@ static bool read_headers(
     return true;
 }
 
-static enum tm_timestamp_type timestamp_type(rd_kafka_timestamp_type_t type)
+/* A record may be of CreateTime and have no time all the same. */
+static enum tm_timestamp_type timestamp_type(rd_kafka_timestamp_type_t type, int64_t timestamp_ms)
 {
     if (type == RD_KAFKA_TIMESTAMP_CREATE_TIME) {
-        return TM_TIMESTAMP_CREATE;
+        return timestamp_ms == -1 ? TM_TIMESTAMP_NONE : TM_TIMESTAMP_CREATE;
     }
     return type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME ? TM_TIMESTAMP_APPEND : TM_TIMESTAMP_NONE;
 }
@@ -249,7 +250,7 @@ static bool read_record(
     *out = (struct tm_record){
             .offset = message->offset,
             .timestamp_ms = timestamp_ms,
-            .timestamp_type = timestamp_type(type),
+            .timestamp_type = timestamp_type(type, timestamp_ms),
             .leader_epoch = rd_kafka_message_leader_epoch(message),
             .key = tm_slice_of(message->key, message->key_len),
             .value = tm_slice_of(message->payload, message->len),

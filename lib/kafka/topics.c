@@ -190,8 +190,8 @@ static enum tm_code describe(struct tm_kafka *kafka, int64_t timeout_ms, struct 
             tm_admin_call_new(&kafka->client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout_ms);
     rd_kafka_DescribeTopics(kafka->client.rk, topics, call.options, call.queue);
     rd_kafka_TopicCollection_destroy(topics);
-    TM_EVENT_OWN rd_kafka_event_t *event = NULL;
-    if (tm_admin_call_wait(&kafka->client, &call, timeout_ms, &event, err) != TM_OK) {
+    TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
+    if (tm_admin_call_check(&kafka->client, event, err) != TM_OK) {
         return err->code;
     }
     size_t described = 0;
