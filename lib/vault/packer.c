@@ -390,8 +390,9 @@ static void give(struct tm_packer *packer, size_t count, tm_packed_list *out)
         free_pack(pack);
     }
     packer->packs.count -= count;
-    memmove(packer->packs.at, packer->packs.at + count,
-            packer->packs.count * sizeof(struct pack *));
+    for (size_t i = 0; i < packer->packs.count; i++) {
+        packer->packs.at[i] = packer->packs.at[i + count];
+    }
 }
 
 enum tm_code tm_packer_cut(struct tm_packer *packer, tm_packed_list *out, struct tm_err *err)
