@@ -178,7 +178,7 @@ static void point_work(struct tmd_keep *keep, void *arg)
         }
         if (question->answer.point.row.id != 0) {
             question->answer.vault = keep->config->vaults[v].name;
-            (void)fill_parts(catalog, question);
+            TM_LATER(fill_parts(catalog, question));
             return;
         }
     }
@@ -228,8 +228,8 @@ static void jobs_work(struct tmd_keep *keep, void *arg)
     struct jobs_question *question = arg;
     struct tm_job_query query = question->query;
     query.limit++;
-    (void)tm_journal_jobs(keep->journal, &query, &question->arena, &question->rows,
-            &question->count, &question->err);
+    TM_LATER(tm_journal_jobs(keep->journal, &query, &question->arena, &question->rows,
+            &question->count, &question->err));
 }
 
 static void jobs_done(void *arg)
@@ -285,8 +285,8 @@ struct tmd_question { /* for one job; in tmd->questions until it is answered */
 static void job_work(struct tmd_keep *keep, void *arg)
 {
     struct tmd_question *question = arg;
-    (void)tm_journal_get_job(keep->journal, &question->id, &question->arena, &question->view.row,
-            &question->found, &question->err);
+    TM_LATER(tm_journal_get_job(keep->journal, &question->id, &question->arena, &question->view.row,
+            &question->found, &question->err));
 }
 
 static void job_done(void *arg)

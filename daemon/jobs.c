@@ -48,7 +48,7 @@ void tmd_jobs_free(struct tmd_jobs *jobs)
 static void put_work(struct tmd_keep *keep, void *arg)
 {
     struct put *put = arg;
-    (void)tm_journal_put_job(keep->journal, &put->row, &put->err);
+    TM_LATER(tm_journal_put_job(keep->journal, &put->row, &put->err));
 }
 
 static void put_done(void *arg)

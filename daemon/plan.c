@@ -72,7 +72,7 @@ static void *plan(void *arg)
     struct tm_job_env env = {.job_id = "plan", .cancel = &never, .progress = &progress};
     if (tmd_restore_setup(planning->tmd, &planning->request, planning->vault, &setup,
                 &planning->err) == TM_OK) {
-        (void)tm_restore_plan(&setup.options, &env, &planning->plan, &planning->err);
+        TM_LATER(tm_restore_plan(&setup.options, &env, &planning->plan, &planning->err));
     }
     tmd_restore_setup_done(&setup);
     tmd_post(planning->tmd, planned, planning);

@@ -48,7 +48,7 @@ static void put_block(struct worker *worker, struct tm_block *block)
         tm_block_free(block);
         return;
     }
-    (void)tm_packer_put(worker->run->packer, block, &worker->err);
+    TM_LATER(tm_packer_put(worker->run->packer, block, &worker->err));
 }
 
 /* Close the open block of a partition and put it; its run ends where it is. */

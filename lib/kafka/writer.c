@@ -309,6 +309,7 @@ enum tm_code tm_writer_partition(struct tm_writer *writer, const char *topic, in
     pthread_mutex_lock(&writer->lock);
     const struct target *target = NULL;
     enum tm_code code = open_target(writer, topic, &target, err);
+    tm_assert(code != TM_OK || target != NULL);
     if (code == TM_OK && partition >= target->partitions) {
         code = tm_err_set(
                 err, TM_E_MISSING, "the topic has only %" PRId32 " partitions", target->partitions);
