@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tidemark - the command line beside the daemon: keys, tokens, vaults, configurations, the demo.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "cli.h"
+#include "codec/keys.h"
+#include "kafka/kafka.h"
+
+enum { WORDS_MAX = 2 };
+
+static int run_version(const struct cli_command *command, int argc, char **argv)
+{
+    static const struct option longs[] = {CLI_HELP_OPTION, {NULL, 0, NULL, 0}};
+    int option = getopt_long(argc, argv, "h", longs, NULL);
+    if (option != -1) {
+        return cli_answer(command, option);
+    }
+    (void)printf("tidemark %s (librdkafka %s)\n", TM_VERSION, tm_kafka_library_version());
+    return CLI_DONE;
+}
+
+const struct cli_command cli_version = {
+        .words = "version",
+        .operands = "",
+        .does = "the versions of this program and of its Kafka library",
+        .help = "Print the version of this program and of librdkafka in it.\n"
+                "\n"
+                "examples:\n"
+                "  tidemark version\n"
+                "  tidemark version | cut -d' ' -f2\n",
+        .run = run_version,
+};
+
+/* Longer words before those they begin with. */
+static const struct cli_command *const commands[] = {
+        &cli_check_config,
+        &cli_demo_compare,
+        &cli_demo,
+        &cli_key_new,
+        &cli_token_new,
+        &cli_vault_init,
+        &cli_version,
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void print_usage(FILE *to)
+{
+    (void)fputs("usage: tidemark COMMAND [OPTION...]\n\ncommands:\n", to);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        (void)fprintf(to, "  %-14s %s\n", commands[i]->words, commands[i]->does);
+    }
+    (void)fputs("\n"
+                "Each command has --help. The daemon is tidemarkd; it is controlled over HTTP.\n"
+                "\n"
+                "exit status: 0 done; 1 failed; 2 wrong use; 3 configuration refused; 6 access "
+                "denied;\n"
+                "7 nothing there; 8 exists already, or in use; 9 a comparison found a difference;\n"
+                "12 wrong key\n"
+                "\n"
+                "examples:\n"
+                "  tidemark demo\n"
+                "  tidemark check-config /etc/tidemark/tidemark.yaml\n",
+            to);
+}
+
+/* How many arguments behind the program's name are the command's words; 0: another command. */
+static int match(const struct cli_command *command, int argc, char **argv)
+{
+    const char *rest = command->words;
+    int count = 0;
+    while (count < WORDS_MAX && count + 1 < argc && *rest != '\0') {
+        size_t len = strcspn(rest, " ");
+        if (strlen(argv[count + 1]) != len || memcmp(argv[count + 1], rest, len) != 0) {
+            return 0;
+        }
+        rest += len + (rest[len] == ' ' ? 1 : 0);
+        count++;
+    }
+    return *rest == '\0' ? count : 0;
+}
+
+static int run(int argc, char **argv)
+{
+    static char name[64]; /* what getopt_long() calls the program in its messages */
+    for (size_t i = 0; i < COMMANDS; i++) {
+        int words = match(commands[i], argc, argv);
+        if (words > 0) {
+            (void)snprintf(name, sizeof(name), "tidemark %s", commands[i]->words);
+            argv[words] = name;
+            return commands[i]->run(commands[i], argc - words, argv + words);
+        }
+    }
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0) {
+        print_usage(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(first, "--version") == 0) {
+        return run_version(&cli_version, 1, argv);
+    }
+    if (argc > 1) {
+        (void)fprintf(stderr, "tidemark: no command \"%s%s%s\"\n", first, argc > 2 ? " " : "",
+                argc > 2 ? argv[2] : "");
+    }
+    print_usage(stderr);
+    return CLI_USE;
+}
+
+int main(int argc, char **argv)
+{
+    umask(0077); /* whatever is written here is nobody else's business */
+    (void)signal(SIGPIPE, SIG_IGN);
+    tm_log_init(TM_LOG_WARNING, TM_LOG_FORMAT_AUTO);
+    tm_codec_init();
+    int status = run(argc, argv);
+    if (fflush(stdout) != 0 && status == CLI_DONE) {
+        (void)fputs("tidemark: standard output could not be written\n", stderr);
+        status = CLI_FAILED;
+    }
+    return status;
+}
