@@ -13,6 +13,8 @@ static const char select_cluster[] = "SELECT cluster_id FROM stream WHERE id = ?
 static const char replace_keep[] =
         "INSERT OR REPLACE INTO keep (stream, policy, seconds) VALUES (?, ?, ?)";
 static const char delete_keep[] = "DELETE FROM keep WHERE stream = ? AND policy = ?";
+static const char insert_writer[] =
+        "INSERT INTO writer (cluster_id, policy, writer, time_ms) VALUES (?, ?, ?, ?)";
 static const char replace_writer[] =
         "INSERT OR REPLACE INTO writer (cluster_id, policy, writer, time_ms) VALUES (?, ?, ?, ?)";
 
@@ -151,11 +153,11 @@ enum tm_code tm_apply_check_stream(struct tm_apply *apply, uint32_t stream,
 
 /* Writers ---------------------------------------------------------------------------------- */
 
-static enum tm_code put_writer(
-        struct tm_apply *apply, const struct tm_row_writer *row, struct tm_err *err)
+static enum tm_code put_writer(struct tm_apply *apply, const char *sql_text,
+        const struct tm_row_writer *row, struct tm_err *err)
 {
     TM_STMT_OWN struct tm_stmt stmt = {0};
-    if (tm_sql_use(apply->sql, replace_writer, &stmt, err) != TM_OK) {
+    if (tm_sql_use(apply->sql, sql_text, &stmt, err) != TM_OK) {
         return err->code;
     }
     tm_sql_bind_slice(&stmt, row->cluster_id);
@@ -174,7 +176,7 @@ static enum tm_code put_entry_writer(
             .writer = apply->edits->writer,
             .time_ms = apply->edits->time_ms,
     };
-    return put_writer(apply, &row, err);
+    return put_writer(apply, replace_writer, &row, err);
 }
 
 /* An entry does not name its cluster: its points and the streams of its tails do. */
@@ -182,7 +184,7 @@ enum tm_code tm_apply_writers(struct tm_apply *apply, struct tm_err *err)
 {
     const struct tm_edits *edits = apply->edits;
     for (size_t i = 0; i < edits->writers.count; i++) {
-        if (put_writer(apply, &edits->writers.at[i], err) != TM_OK) {
+        if (put_writer(apply, insert_writer, &edits->writers.at[i], err) != TM_OK) {
             return err->code;
         }
     }
