@@ -104,25 +104,33 @@ const char *tm_content_frame_check(const struct tm_block_info *info, const struc
     return bytes != content->raw ? "the content's length is not the sum of the runs' bytes" : NULL;
 }
 
+/* Every run, and its place among the others; `records` becomes the sum of their counts. */
+static const char *check_runs(const struct tm_block_info *info, uint64_t *records)
+{
+    *records = 0;
+    for (size_t i = 0; i < info->run_count; i++) {
+        const struct tm_run *run = &info->runs[i].run;
+        const char *bad = check_run_sums(run);
+        if (bad != NULL) {
+            return bad;
+        }
+        if (i > 0 && run->stream != info->runs[i - 1].run.stream) {
+            return "runs of more than one stream";
+        }
+        if (i > 0 && !tm_run_follows(&info->runs[i - 1].run, run)) {
+            return "runs out of order, or that overlap";
+        }
+        *records += (uint64_t)run->count;
+    }
+    return NULL;
+}
+
 const char *tm_block_info_check(const struct tm_block_info *info)
 {
-    const char *bad = check_flags(info);
     uint64_t records = 0;
-    for (size_t i = 0; i < info->run_count && bad == NULL; i++) {
-        const struct tm_run *run = &info->runs[i].run;
-        bad = check_run_sums(run);
-        if (bad == NULL && i > 0) {
-            const struct tm_run *before = &info->runs[i - 1].run;
-            bad = run->stream != before->stream ? "runs of more than one stream" : NULL;
-            if (bad == NULL && !tm_run_follows(before, run)) {
-                bad = "runs out of order, or that overlap";
-            }
-        }
-        records += (uint64_t)run->count;
-    }
-    if (bad == NULL) {
-        bad = check_frame(&info->positions);
-    }
+    const char *bad = check_flags(info);
+    bad = bad != NULL ? bad : check_runs(info, &records);
+    bad = bad != NULL ? bad : check_frame(&info->positions);
     if (bad == NULL && info->positions.raw < records * POSITION_BYTES_MIN) {
         bad = "positions shorter than the records need";
     }
@@ -305,6 +313,7 @@ void tm_block_view_done(struct tm_block_view *view)
     *view = (struct tm_block_view){0};
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_block_open(const struct tm_block_info *info, const struct tm_open_options *options,
         struct tm_slice positions, struct tm_slice content, struct tm_block_tools *tools,
         struct tm_block_view *view, struct tm_err *err)

@@ -146,6 +146,7 @@ static enum tm_code read_edits(struct tm_slice object, const struct head *head,
     return code;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_entry_decode(struct tm_slice object, uint64_t seq, const struct tm_id16 *vault_id,
         const struct tm_ring *ring, struct tm_entry_place *place, struct tm_edits *out,
         struct tm_err *err)

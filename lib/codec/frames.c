@@ -84,6 +84,7 @@ void tm_frame_seal(const struct tm_data_key *key, const struct tm_id16 *vault_id
     tm_ring_seal_under(key->bytes, nonce, tm_slice_of(aad, sizeof(aad)), plain, out);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_frame_open(const struct tm_data_key *key, const struct tm_id16 *vault_id,
         enum tm_frame_kind kind, uint64_t counter, struct tm_slice sealed, struct tm_buf *out,
         struct tm_err *err)

@@ -385,6 +385,7 @@ enum tm_code tm_pack_index_parse(struct tm_slice plain, const struct tm_pack_bou
     return TM_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_pack_index_decode(struct tm_slice sealed, uint32_t epoch,
         const struct tm_ring *ring, struct tm_slice header, const struct tm_pack_bounds *bounds,
         struct tm_pack_index *out, struct tm_err *err)

@@ -117,7 +117,10 @@ void tm_record_skip(struct tm_rd *rd)
 
 static bool same_nullable(struct tm_slice a, struct tm_slice b)
 {
-    return (a.at == NULL) == (b.at == NULL) && tm_slice_eq(a, b);
+    if (a.at == NULL || b.at == NULL) {
+        return a.at == b.at;
+    }
+    return tm_slice_eq(a, b);
 }
 
 bool tm_record_same(const struct tm_record *a, const struct tm_record *b)

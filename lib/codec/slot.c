@@ -107,6 +107,7 @@ static uint8_t *ring_bytes(const struct tm_ring *ring, bool writer, size_t *len)
     return bytes;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_slot_encode(const struct tm_ring *ring, const struct tm_id16 *vault_id,
         const struct tm_secret *secret, bool writer, bool light, struct tm_buf *out,
         struct tm_err *err)
