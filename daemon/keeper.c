@@ -76,6 +76,26 @@ static void open_catalogs(struct tmd *tmd, struct tmd_keep *keep)
     }
 }
 
+/* Whatever was committed while this daemon was not there, or before its catalog was deleted. */
+static void read_vaults(struct tmd_keep *keep, void *arg)
+{
+    struct tmd *tmd = arg;
+    for (size_t i = 0; i < tmd->config->vault_count; i++) {
+        const struct tm_config_vault *config = &tmd->config->vaults[i];
+        struct tm_vault *vault = NULL;
+        struct tm_err err = {0};
+        if (keep->catalogs[i] == NULL) {
+            continue;
+        }
+        struct tm_fold fold = tm_catalog_fold(keep->catalogs[i]);
+        if (tmd_vault(tmd->sources, config, &vault, &err) != TM_OK ||
+                tm_vault_refresh(vault, &fold, &err) != TM_OK) {
+            tm_log(TM_LOG_ERROR, "vault.unusable", err.msg, TM_LOG_STR("vault", config->name),
+                    TM_LOG_END);
+        }
+    }
+}
+
 enum tm_code tmd_keeper_start(struct tmd *tmd, struct tm_err *err)
 {
     char path[4096];
@@ -94,6 +114,7 @@ enum tm_code tmd_keeper_start(struct tmd *tmd, struct tm_err *err)
     tmd->keeper = keeper;
     tm_assert(pthread_create(&keeper->thread, NULL, keep_books, keeper) == 0);
     (void)pthread_setname_np(keeper->thread, "keeper");
+    tmd_keeper_ask(tmd, read_vaults, NULL, tmd); /* before anything is asked of the catalogs */
     return TM_OK;
 }
 
