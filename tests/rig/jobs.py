@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests ask of a daemon, in few words: policies, points, restores, and what lies in the vault."""
+
+import hashlib
+
+from rig import records
+
+
+def policy(*topics, name="p", schedule="", cluster="source", **more):
+    """A policy of the configuration; by hand only unless it has a schedule."""
+    return {"name": name, "cluster": cluster, "vault": "local", "topics": {"include": list(topics)},
+            "schedule": schedule} | more
+
+
+def clusters(**bootstraps):
+    """The section `clusters`: clusters(source="127.0.0.1:9092", target="...")."""
+    return [{"name": name, "bootstrap": bootstrap.split(",")} for name, bootstrap in bootstraps.items()]
+
+
+def newest(daemon, name="p"):
+    return daemon.get(f"/v1/recovery-points/latest?policy={name}")
+
+
+def ends(point):
+    """{(topic, partition): end offset} of a point."""
+    return {(topic["name"], part["partition"]): part["end_offset"]
+            for topic in point["topics"] for part in topic["partitions"]}
+
+
+def restore_body(point="latest", cluster="source", name="p", prefix="", suffix="", rename=None, **more):
+    source = {"policy": name} if point == "latest" else {"recovery_point": point}
+    target = {"cluster": cluster, "prefix": prefix, "suffix": suffix, "rename": rename or {}}
+    return {"source": source, "target": target} | more
+
+
+def restore(daemon, timeout=120, **request):
+    """Restore, which has to succeed with its proof: the job."""
+    job = daemon.run_job("/v1/restores", restore_body(**request), timeout)
+    if job["state"] != "succeeded" or job["result"]["proof"] != "identical":
+        raise AssertionError(f"restore ended {job['state']}: {job.get('error') or job.get('result')}")
+    return job
+
+
+def backed_up(daemon, bootstrap, topic, name="p"):
+    """What a restore of the newest point has to give: the topic as a client sees it, up to the point's ends."""
+    limits = ends(newest(daemon, name))
+    return [[one for one in part if one.offset < limits[topic, number]]
+            for number, part in enumerate(records.read_topic(bootstrap, topic))]
+
+
+def assert_restored(expected, bootstrap, target):
+    """The target holds the records of `expected` (a list a partition), in order, once each, equal in every field."""
+    actual = records.read_topic(bootstrap, target)
+    found = records.difference(expected, actual)
+    assert found is None, f"{target}: {found}"
+
+
+def vault_files(daemon):
+    """{name: (size, SHA-256)} of the vault's objects."""
+    root = daemon.directory / "vault"
+    paths = [path for folder in ("key", "log", "pack") for path in (root / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(root)): (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+            for path in sorted(paths)}
