@@ -211,6 +211,7 @@ static void dispatch(struct tm_request *request)
     request->route->handler(request);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the eight parameters are MHD's */
 enum MHD_Result tm_exchange_step(void *cls, struct MHD_Connection *connection, const char *url,
         const char *method, const char *version, const char *data, size_t *size, void **slot)
 {
@@ -291,6 +292,8 @@ void tm_exchange_end(void *cls, struct MHD_Connection *connection, void **slot,
         report(request);
     }
     request->peer->busy = false;
-    request->peer->deadline_ns = tm_mono_ns() + api->options.header_ms * 1000000;
+    /* A server that wants to stop waits for no further request. */
+    int64_t patience_ns = api->quiesced ? 0 : api->options.header_ms * 1000000;
+    request->peer->deadline_ns = tm_mono_ns() + patience_ns;
     tm_request_let_go(request);
 }

@@ -15,11 +15,14 @@ static const struct {
     const char *slug;
     const char *title;
 } titles[] = {
+    {"access-denied",          "The cluster or the vault refuses access"},
     {"already-running",        "A job of that kind is going on"},
     {"bad-cursor",             "The cursor does not belong to this list"},
     {"bad-time",               "Not a time"},
+    {"cancelled",              "The job was asked to stop"},
     {"catalog-read-only",      "The catalog cannot be written"},
     {"config-invalid",         "The configuration is not valid"},
+    {"conflict",               "The state does not allow it"},
     {"draining",               "The daemon is stopping"},
     {"gone",                   "It was there and has been removed"},
     {"groups-active",          "Consumer groups are active at the target"},
@@ -43,9 +46,11 @@ static const struct {
     {"too-large",              "The body is too large"},
     {"topic-exists",           "A topic of that name is there already"},
     {"unsupported-media-type", "The body must be JSON"},
+    {"vault-damaged",          "Stored bytes contradict their checksum or format"},
     {"vault-full",             "No space is left in the vault"},
     {"vault-unreachable",      "The vault does not answer"},
     {"wrong-host",             "The Host header does not name this daemon"},
+    {"wrong-key",              "The key does not open the vault"},
 };
 /* clang-format on */
 
@@ -163,29 +168,29 @@ static void add_similar(struct tm_json *problem, const char *similar)
     }
 }
 
-void tm_problem_answer(struct tm_request *request, const struct tm_problem *from)
+void tm_problem_answer(struct tm_request *request, const struct tm_problem *problem)
 {
-    const char *slug = from->slug != NULL ? from->slug : "internal";
-    int status = from->status >= 400 && from->status < 600 ? from->status : 500;
-    struct tm_json *problem = tm_problem_begin(request, status, slug, from->detail);
+    const char *slug = problem->slug != NULL ? problem->slug : "internal";
+    int status = problem->status >= 400 && problem->status < 600 ? problem->status : 500;
+    struct tm_json *json = tm_problem_begin(request, status, slug, problem->detail);
     if (status == 500) {
-        tm_json_add_str(problem, "request_id", request->id);
+        tm_json_add_str(json, "request_id", request->id);
     }
-    add_if(problem, "job", from->job);
-    add_if(problem, "kind", from->kind);
-    add_if(problem, "name", from->name);
-    add_similar(problem, from->similar);
-    if (from->pointer[0] != '\0') {
-        struct tm_field_error error = {.pointer = from->pointer, .detail = from->detail};
-        add_error(tm_json_add(problem, "errors", tm_json_array()), &error);
+    add_if(json, "job", problem->job);
+    add_if(json, "kind", problem->kind);
+    add_if(json, "name", problem->name);
+    add_similar(json, problem->similar);
+    if (problem->pointer[0] != '\0') {
+        struct tm_field_error error = {.pointer = problem->pointer, .detail = problem->detail};
+        add_error(tm_json_add(json, "errors", tm_json_array()), &error);
     }
-    if (from->retry_after_s > 0) {
-        tm_request_add_header(request, "Retry-After", "%" PRId64, from->retry_after_s);
+    if (problem->retry_after_s > 0) {
+        tm_request_add_header(request, "Retry-After", "%" PRId64, problem->retry_after_s);
     }
-    if (from->retry_after_s > 0 && status == 429) {
-        tm_json_add_int(problem, "retry_after_seconds", from->retry_after_s);
+    if (problem->retry_after_s > 0 && status == 429) {
+        tm_json_add_int(json, "retry_after_seconds", problem->retry_after_s);
     }
-    tm_problem_send(request, status, problem);
+    tm_problem_send(request, status, json);
 }
 
 void tm_problem_not_found(

@@ -16,6 +16,16 @@ enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
 
 /* Reading ---------------------------------------------------------------------------------- */
 
+/* The byte that the "%XX" at `text` stands for, of which `len` bytes are there; 0: none that may be. */
+static char unescape(const char *text, size_t len)
+{
+    char digits[3] = {0};
+    char byte = '\0';
+    memcpy(digits, text + 1, len > 2 ? 2 : 0);
+    (void)tm_parse_hex(digits, &byte, 1);
+    return byte;
+}
+
 char *tm_query_unescape(struct tm_arena *arena, const char *text, size_t len, bool plus_is_space)
 {
     char *out = tm_arena_alloc(arena, len + 1, 1);
@@ -25,12 +35,11 @@ char *tm_query_unescape(struct tm_arena *arena, const char *text, size_t len, bo
         if (c == '+' && plus_is_space) {
             c = ' ';
         } else if (c == '%') {
-            char digits[3] = {0};
-            memcpy(digits, text + i + 1, len - i > 2 ? 2 : 0);
-            if (!tm_parse_hex(digits, &c, 1) || c == '\0') {
-                return NULL;
-            }
+            c = unescape(text + i, len - i);
             i += 2;
+        }
+        if (c == '\0') {
+            return NULL;
         }
         out[used++] = c;
     }

@@ -418,11 +418,14 @@ START_TEST(a_group_gets_a_socket_it_may_write_to)
     char path[64];
     int fd = -1;
     struct stat file;
-    struct group *own = getgrgid(getegid());
-    ck_assert_ptr_nonnull(own);
+    struct group own;
+    struct group *found = NULL;
+    char names[4096];
+    ck_assert_int_eq(getgrgid_r(getegid(), &own, names, sizeof(names), &found), 0);
+    ck_assert_ptr_nonnull(found);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     (void)snprintf(path, sizeof(path), "%s/s", folder);
-    ck_assert_int_eq(tm_api_listen_unix(path, own->gr_name, &fd, &err), TM_OK);
+    ck_assert_int_eq(tm_api_listen_unix(path, found->gr_name, &fd, &err), TM_OK);
     ck_assert_int_eq(stat(path, &file), 0);
     ck_assert_uint_eq(file.st_mode & 07777, 0660);
     ck_assert_uint_eq(file.st_gid, getegid());
@@ -450,7 +453,7 @@ END_TEST
 START_TEST(an_address_in_use_is_named)
 {
     struct tm_err err = {0};
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t len = sizeof(address);
     char text[64];
     char expected[128];

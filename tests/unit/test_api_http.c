@@ -704,12 +704,14 @@ enum { BODY_MAX = 1 << 20 };
 /* {"policy":"xxx...x"} of `len` bytes */
 static char *make_body(size_t len)
 {
-    char *body = malloc(len + 1);
-    ck_assert_ptr_nonnull(body);
-    memset(body, 'x', len);
-    memcpy(body, "{\"policy\":\"", 11);
-    memcpy(body + len - 2, "\"}", 3);
-    return body;
+    static const char start_text[] = "{\"policy\":\"";
+    struct tm_buf body = {0};
+    tm_buf_add_text(&body, start_text);
+    size_t rest = len - strlen(start_text) - 2;
+    memset(tm_buf_extend(&body, rest), 'x', rest);
+    tm_buf_add_text(&body, "\"}");
+    ck_assert_uint_eq(body.len, len);
+    return tm_buf_take_text(&body);
 }
 
 START_TEST(a_body_of_one_mebibyte_is_taken)
