@@ -199,6 +199,9 @@ static int run_compare(const struct cli_command *command, int argc, char **argv)
     if (argc - optind != 2 || bootstrap == NULL) {
         return cli_misuse(command, "--bootstrap, SOURCE and TARGET are needed");
     }
+    if (strcmp(argv[optind], argv[optind + 1]) == 0) {
+        return cli_misuse(command, "SOURCE and TARGET are the same topic");
+    }
     return compare(bootstrap, argv[optind], argv[optind + 1]);
 }
 

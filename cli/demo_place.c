@@ -17,6 +17,7 @@ enum {
     OPEN_FOLDERS = 16,     /* of nftw(3) at once */
 };
 
+static const char *const transient[] = {"demo.env", "still", "notify"}; /* of this run alone */
 static const char longest_name[] = "/api.sock"; /* of the sockets in the folder */
 
 static enum tm_code io_failed(const char *path, struct tm_err *err)
@@ -119,8 +120,9 @@ void demo_place_leave(struct demo_place *place)
         (void)nftw(tm_buf_text(&place->folder), remove_entry, OPEN_FOLDERS,
                 FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     } else if (place->folder.len > 0) {
-        remove_file(place, "demo.env");
-        remove_file(place, "still");
+        for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++) {
+            remove_file(place, transient[i]);
+        }
     }
     tm_buf_done(&place->folder);
     explicit_bzero(&place->token, sizeof(place->token));

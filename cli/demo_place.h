@@ -5,6 +5,7 @@
  *   vault.key tokens tidemark.yaml    made here
  *   vault/ state/ api.sock            the daemon's
  *   tidemarkd.log                     what the daemon says
+ *   notify                            the socket on which it says that it is ready
  *   demo.env                          for scripts, when everything is ready: BOOTSTRAP SOCKET URL TOKEN
  *   still                             JSON, when nothing is produced any more: where the topics end
  *
@@ -35,7 +36,7 @@ struct demo_settings {
  */
 enum tm_code demo_place_make(
         struct demo_place *place, const char *given, struct tm_err *err) TM_MUST_CHECK;
-/* Remove what would mislead (demo.env, still), or all of a temporary folder. */
+/* Remove what is true of this run only, or all of a temporary folder. */
 void demo_place_leave(struct demo_place *place);
 
 /* Append the path of a file in the folder. */
