@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -31,7 +32,9 @@ static void copy_reason(char out[TM_CAUSE_MAX], const char *reason)
         *after = '\0';
     }
     for (char *at = out; *at != '\0'; at++) {
-        *at = *at == '\n' ? ' ' : *at;
+        if (*at == '\n') {
+            *at = ' ';
+        }
     }
 }
 
@@ -69,10 +72,24 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     }
 }
 
+/*
+ * A connection that the other side closes is logged, but no error: "Disconnected: verify that
+ * security.protocol is correctly configured" would be lost.
+ */
+static void note_disconnect(struct tm_client *client, int level, const char *text)
+{
+    const char *after_thread = text[0] == '[' ? strstr(text, "]: ") : NULL;
+    if (client != NULL && level > LOG_ERR) {
+        note_cause(client, RD_KAFKA_RESP_ERR__TRANSPORT,
+                after_thread != NULL ? after_thread + strlen("]: ") : text);
+    }
+}
+
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    (void)rk;
-    (void)level;
+    if (strcmp(facility, "FAIL") == 0) {
+        note_disconnect(rd_kafka_opaque(rk), level, text);
+    }
     tm_log(TM_LOG_DEBUG, "kafka.library", text, TM_LOG_STR("facility", facility), TM_LOG_END);
 }
 

@@ -77,6 +77,20 @@ static void fill_error(struct tm_client *client, struct row *row, rd_kafka_resp_
             err.msg);
 }
 
+/* A partition may have been asked for in several rows. */
+static void read_info(struct tm_client *client, struct row *sorted, size_t count,
+        const rd_kafka_topic_partition_t *given, enum question question)
+{
+    size_t at = first_row(sorted, count, given->topic, given->partition);
+    for (; at < count && compare(given->topic, given->partition, sorted[at].at) == 0; at++) {
+        if (given->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fill(sorted[at].at, question, given->offset);
+        } else if (sorted[at].at->code == TM_OK) {
+            fill_error(client, &sorted[at], given->err);
+        }
+    }
+}
+
 static void read_answer(
         struct tm_client *client, struct row *sorted, size_t count, rd_kafka_event_t *event)
 {
@@ -85,16 +99,8 @@ static void read_answer(
     const rd_kafka_ListOffsetsResultInfo_t **at =
             rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &answered);
     for (size_t i = 0; i < answered; i++) {
-        const rd_kafka_topic_partition_t *given =
-                rd_kafka_ListOffsetsResultInfo_topic_partition(at[i]);
-        size_t row = first_row(sorted, count, given->topic, given->partition);
-        for (; row < count && compare(given->topic, given->partition, sorted[row].at) == 0; row++) {
-            if (given->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                fill(sorted[row].at, *question, given->offset);
-            } else if (sorted[row].at->code == TM_OK) {
-                fill_error(client, &sorted[row], given->err);
-            }
-        }
+        read_info(client, sorted, count, rd_kafka_ListOffsetsResultInfo_topic_partition(at[i]),
+                *question);
     }
 }
 

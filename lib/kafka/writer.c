@@ -407,13 +407,11 @@ static rd_kafka_resp_err_t produce_when_room(struct tm_writer_partition *part,
     struct tm_writer *writer = part->writer;
     int64_t timestamp_ms = record->timestamp_ms == 0 ? 1 : record->timestamp_ms;
     rd_kafka_resp_err_t failed = produce(part, record, timestamp_ms, headers);
-    while (failed == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+    while (failed == RD_KAFKA_RESP_ERR__QUEUE_FULL && !is_cancelled(cancel) &&
+            !atomic_load(&writer->has_failed)) {
         int64_t reported = reported_now(writer); /* before the attempt: no wake-up is missed */
         failed = produce(part, record, timestamp_ms, headers);
         if (failed == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            if (is_cancelled(cancel) || atomic_load(&writer->has_failed)) {
-                return failed;
-            }
             wait_for_reports(writer, reported, CANCEL_POLL_MS);
         }
     }

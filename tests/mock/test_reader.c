@@ -42,52 +42,73 @@ START_TEST(reading_stops_exactly_at_an_end_inside_the_log)
 }
 END_TEST
 
+enum { PARTITIONS = 4, RECORDS = 3000, RANGES = 200, AT_ONCE = 3 };
+
+struct range {
+    bool runs;
+    int64_t next;
+    int64_t end;
+};
+
+static int64_t next_below(unsigned *state, unsigned bound)
+{
+    *state = *state * 1664525U + 1013904223U; /* Numerical Recipes' LCG; the high bits are good */
+    return (int64_t)((*state >> 16) % bound);
+}
+
+/* Start one range if there is room and the partition that chance picks is free. */
+static bool start_some_range(
+        struct fixture *fixture, struct tm_reader *reader, struct range *ranges, unsigned *random)
+{
+    int32_t pick = (int32_t)next_below(random, PARTITIONS);
+    if (tm_reader_running(reader) >= AT_ONCE || ranges[pick].runs) {
+        return false;
+    }
+    int64_t from = next_below(random, RECORDS - 1);
+    int64_t end = from + 1 + next_below(random, 300);
+    ranges[pick] = (struct range){true, from, end > RECORDS ? RECORDS : end};
+    ASSERT_OK(tm_reader_start(reader, pick, from, ranges[pick].end, &fixture->err), fixture->err);
+    return true;
+}
+
+/* True when a range came to its end. */
+static bool check_next(struct tm_reader *reader, struct range *ranges)
+{
+    struct tm_read_event event;
+    next_event(reader, &event);
+    struct range *range = &ranges[event.partition];
+    ck_assert(range->runs);
+    if (event.kind == TM_READ_RECORD) {
+        assert_made(&event.record, range->next++);
+        return false;
+    }
+    ck_assert_int_eq(event.kind, TM_READ_END);
+    ck_assert_int_eq(range->next, range->end);
+    ck_assert_int_eq(event.next, range->end);
+    range->runs = false;
+    return true;
+}
+
 /* Any order of ranges, several at a time, in one queue. */
 START_TEST(many_ranges_are_read_exactly)
 {
-    enum { PARTITIONS = 4, RECORDS = 3000, RANGES = 200, AT_ONCE = 3 };
     struct fixture fixture = fixture_up(2);
     ASSERT_OK(tm_mock_topic(fixture.mock, "orders", PARTITIONS, &fixture.err), fixture.err);
     for (int32_t partition = 0; partition < PARTITIONS; partition++) {
         write_made(&fixture, "orders", partition, 0, RECORDS);
     }
     struct tm_reader *reader = new_reader(&fixture, "orders", 0);
-    struct {
-        bool runs;
-        int64_t next;
-        int64_t end;
-    } parts[PARTITIONS] = {0};
+    struct range ranges[PARTITIONS] = {0};
     unsigned random = 1;
     int started = 0;
     int ended = 0;
     while (ended < RANGES) {
-        random = random * 1664525U + 1013904223U;
-        int32_t pick = (int32_t)((random >> 16) % PARTITIONS);
-        if (started < RANGES && tm_reader_running(reader) < AT_ONCE && !parts[pick].runs) {
-            parts[pick].runs = true;
-            parts[pick].next = (random >> 8) % (RECORDS - 1);
-            parts[pick].end = parts[pick].next + 1 + (random >> 4) % 300;
-            parts[pick].end = parts[pick].end > RECORDS ? RECORDS : parts[pick].end;
-            ASSERT_OK(
-                    tm_reader_start(reader, pick, parts[pick].next, parts[pick].end, &fixture.err),
-                    fixture.err);
-            started++;
+        if (started < RANGES) {
+            started += start_some_range(&fixture, reader, ranges, &random) ? 1 : 0;
         }
-        if (tm_reader_running(reader) == 0) {
-            continue;
+        if (tm_reader_running(reader) > 0) {
+            ended += check_next(reader, ranges) ? 1 : 0;
         }
-        struct tm_read_event event;
-        next_event(reader, &event);
-        ck_assert(parts[event.partition].runs);
-        if (event.kind == TM_READ_RECORD) {
-            assert_made(&event.record, parts[event.partition].next++);
-            continue;
-        }
-        ck_assert_int_eq(event.kind, TM_READ_END);
-        ck_assert_int_eq(parts[event.partition].next, parts[event.partition].end);
-        ck_assert_int_eq(event.next, parts[event.partition].end);
-        parts[event.partition].runs = false;
-        ended++;
     }
     tm_reader_free(reader);
     fixture_down(&fixture);
@@ -436,21 +457,21 @@ static void *read_alone(void *arg)
 
 START_TEST(readers_of_several_threads_share_a_handle)
 {
-    enum { THREADS = 4, RECORDS = 5000 };
+    enum { THREADS = 4, EACH = 5000 };
     struct fixture fixture = fixture_up(2);
     ASSERT_OK(tm_mock_topic(fixture.mock, "orders", THREADS, &fixture.err), fixture.err);
     pthread_t threads[THREADS];
     struct work works[THREADS];
     for (int32_t i = 0; i < THREADS; i++) {
-        write_made(&fixture, "orders", i, 0, RECORDS);
-        works[i] = (struct work){&fixture, i, RECORDS, 0};
+        write_made(&fixture, "orders", i, 0, EACH);
+        works[i] = (struct work){&fixture, i, EACH, 0};
     }
     for (int i = 0; i < THREADS; i++) {
         ck_assert_int_eq(pthread_create(&threads[i], NULL, read_alone, &works[i]), 0);
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
-        ck_assert_int_eq(works[i].seen, RECORDS);
+        ck_assert_int_eq(works[i].seen, EACH);
     }
     fixture_down(&fixture);
 }
