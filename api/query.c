@@ -193,7 +193,10 @@ int64_t tm_query_time(struct tm_request *request, const char *name, int64_t abse
                 .time = true,
         };
         tm_problem_note(request, &error);
+        return absent;
     }
+    tm_assert(request->query.time_count < TM_QUERY_TIMES_MAX);
+    request->query.times[request->query.time_count++] = (struct tm_query_time){name, time_ms};
     return time_ms;
 }
 
@@ -328,6 +331,9 @@ static void add_link(struct tm_request *request, const char *cursor)
 void tm_query_answer_page(
         struct tm_request *request, struct tm_json *list, const struct tm_id16 *last, bool more)
 {
+    for (size_t i = 0; i < request->query.time_count; i++) {
+        tm_json_add_time(list, request->query.times[i].name, request->query.times[i].time_ms);
+    }
     if (more && last != NULL) {
         char cursor[2 * CURSOR_BYTES + 1];
         write_cursor(request, last, cursor);

@@ -23,16 +23,23 @@
 
 struct tm_request;
 
-enum { TM_QUERY_PARAMS_MAX = 32, TM_QUERY_WAIT_MAX_MS = 60000 };
+enum { TM_QUERY_PARAMS_MAX = 32, TM_QUERY_TIMES_MAX = 2, TM_QUERY_WAIT_MAX_MS = 60000 };
 
 struct tm_param {
     const char *name;
     const char *value;
 };
 
+struct tm_query_time { /* a parameter that is a time, as it was understood */
+    const char *name;
+    int64_t time_ms;
+};
+
 struct tm_query {
     struct tm_param params[TM_QUERY_PARAMS_MAX];
     size_t count;
+    struct tm_query_time times[TM_QUERY_TIMES_MAX];
+    size_t time_count;
     bool malformed; /* a bad escape, not UTF-8, or too many */
 };
 
@@ -61,7 +68,10 @@ struct tm_page {
 
 /* `limit` and `cursor`, read last. False: the request has been refused, for any error noted. */
 bool tm_query_page(struct tm_request *request);
-/* Answer with a page whose last item is `last`; `more`: others follow. `list` is freed. */
+/*
+ * Answer with a page whose last item is `last`; `more`: others follow. The times asked for are told
+ * as they were understood. `list` is freed.
+ */
 void tm_query_answer_page(
         struct tm_request *request, struct tm_json *list, const struct tm_id16 *last, bool more);
 

@@ -449,6 +449,25 @@ START_TEST(filters_reach_control)
 }
 END_TEST
 
+START_TEST(times_are_told_as_they_were_understood)
+{
+    struct rig *rig = start();
+    REPLY_OWN struct reply reply = {0};
+    rig_ask(rig,
+            (struct ask){
+                    .path = "/v1/recovery-points?until=2025-11-23T00:30:00+01:00&since=2h+ago"},
+            &reply);
+    ck_assert_int_eq(reply.status, 200);
+    ck_assert_str_eq(str_at(&reply, "until"), "2025-11-22T23:30:00.000Z");
+    int64_t since_ms = 0;
+    struct tm_err err = {0};
+    ck_assert_int_eq(tm_time_parse(str_at(&reply, "since"), 0, &since_ms, &err), TM_OK);
+    ck_assert_int_le(since_ms, tm_now_ms() - 7200000);
+    ck_assert_int_ge(since_ms, tm_now_ms() - 7260000);
+    stop(rig);
+}
+END_TEST
+
 /* Jobs and waits --------------------------------------------------------------------------- */
 
 static const struct ask backup_waiting = {
@@ -1098,6 +1117,7 @@ int main(void)
     tcase_add_test(tcase, a_refusal_of_control_is_told_with_its_members);
     tcase_add_test(tcase, requests_reach_control_as_they_were_meant);
     tcase_add_loop_test(tcase, filters_reach_control, 0, (int)LENGTH(lists));
+    tcase_add_test(tcase, times_are_told_as_they_were_understood);
     tcase_add_test(tcase, a_started_job_is_accepted_with_its_place);
     tcase_add_test(tcase, a_wait_ends_with_the_job);
     tcase_add_test(tcase, a_wait_that_is_too_short_is_no_error);
