@@ -485,6 +485,8 @@ struct world {
     bool calm; /* no more faults */
     struct actor actors[ACTORS];
     TM_VEC(struct plan) acked;
+    const struct tm_store_ops *real; /* of a faulty store, */
+    struct tm_store_ops ops;         /* and with interruptions */
 };
 
 static struct world world;
@@ -580,9 +582,6 @@ static enum tm_store_fault walk_hook(
     if (world.calm) {
         return TM_FAULT_NONE;
     }
-    while (world.depth < DEEPEST && chance(op == TM_OP_CREATE ? 40 : 10)) {
-        walk_step();
-    }
     if (op == TM_OP_CREATE && chance(15)) {
         return TM_FAULT_LOST_ACK;
     }
@@ -590,6 +589,47 @@ static enum tm_store_fault walk_hook(
         return TM_FAULT_FLIP;
     }
     return chance(3) ? TM_FAULT_IO : TM_FAULT_NONE;
+}
+
+/* Let others act before an operation. Not from the hook: that one runs under its store's lock. */
+static void interrupt(uint32_t percent)
+{
+    while (!world.calm && world.depth < DEEPEST && chance(percent)) {
+        walk_step();
+    }
+}
+
+static enum tm_code walk_get(struct tm_store *store, const char *name, size_t max_bytes,
+        struct tm_buf *out, struct tm_err *err)
+{
+    interrupt(10);
+    return world.real->get(store, name, max_bytes, out, err);
+}
+
+static enum tm_code walk_create(
+        struct tm_store *store, const char *name, struct tm_slice bytes, struct tm_err *err)
+{
+    interrupt(40);
+    return world.real->create(store, name, bytes, err);
+}
+
+static enum tm_code walk_list(struct tm_store *store, const char *prefix,
+        enum tm_code (*each)(
+                void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err),
+        void *arg, struct tm_err *err)
+{
+    interrupt(10);
+    return world.real->list(store, prefix, each, arg, err);
+}
+
+static void make_interruptible(struct tm_store *store)
+{
+    world.real = store->ops; /* the same table for all of them */
+    world.ops = *store->ops;
+    world.ops.get = walk_get;
+    world.ops.create = walk_create;
+    world.ops.list = walk_list;
+    store->ops = &world.ops;
 }
 
 static void check_world(void)
@@ -619,6 +659,9 @@ START_TEST(an_acknowledged_commit_is_in_the_log_once)
     for (size_t i = 0; i < ACTORS; i++) {
         actor_make(&world.actors[i], walk_hook, NULL);
         tm_vault_set_retry_ms(world.actors[i].vault, _i % 8 == 0 ? 15 : 0);
+    }
+    for (size_t i = 0; i < ACTORS; i++) {
+        make_interruptible(world.actors[i].store);
     }
     world.calm = false;
     for (int step = 0; step < STEPS; step++) {

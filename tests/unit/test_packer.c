@@ -299,13 +299,29 @@ static void check_is_packed(
     ck_assert_uint_eq(found, 1);
 }
 
-/* Read every record of a pack; how many runs it has. */
+/* A nonce used twice under a key gives away what it hides. */
+static void check_nonces(const struct tm_pack_index *index)
+{
+    bool *used = tm_xalloc(2 * index->block_count, sizeof(*used));
+    for (size_t i = 0; i < 2 * index->block_count; i++) {
+        const struct tm_block_info *info = &index->blocks[i / 2];
+        const struct tm_frame *frame = i % 2 == 0 ? &info->positions : &info->content;
+        ck_assert_uint_eq(frame->key, 0);
+        ck_assert_uint_lt(frame->counter, 2 * index->block_count);
+        ck_assert(!used[frame->counter]);
+        used[frame->counter] = true;
+    }
+    free(used);
+}
+
+/* Read every record of a pack. */
 static void check_pack(const struct tm_packed *packed)
 {
     struct tm_pack *pack = NULL;
     ck_assert_tm_ok(tm_pack_open(vault, &packed->name, packed->size, &pack, &err));
     ck_assert(tm_hash_eq(tm_pack_hash(pack), &packed->name));
     const struct tm_pack_index *index = tm_pack_index(pack);
+    check_nonces(index);
     TM_OWN(tm_block_tools_free) struct tm_block_tools *tools = tm_block_tools_new();
     struct tm_block_view view = {0};
     size_t runs = 0;
