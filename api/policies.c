@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "routes.h"
 #include "view.h"
+#include "words.h"
 
 /* Does `value` fit the filter? NULL lets everything through. */
 static bool passes(const char *filter, const char *value)
@@ -63,13 +65,45 @@ void tm_policies_get(struct tm_request *request)
 
 /* Status ----------------------------------------------------------------------------------- */
 
+/* Worst first. */
+static const char states[] = "breached losing gap never stale late paused ok";
+
+static int by_state(const void *a, const void *b)
+{
+    const struct tm_status_row *left = *(const struct tm_status_row *const *)a;
+    const struct tm_status_row *right = *(const struct tm_status_row *const *)b;
+    int order = tm_words_find(states, left->state) - tm_words_find(states, right->state);
+    return order != 0 ? order : (left > right) - (left < right); /* as control had them */
+}
+
 static void add_worst(struct tm_json *status, const struct tm_status_row *row)
 {
     struct tm_json *worst = tm_json_add(status, "worst", tm_json_object());
     tm_json_add_str(worst, "cluster", row->cluster);
     tm_json_add_str(worst, "policy", row->policy);
-    tm_json_add_str(worst, "topic", row->topic);
+    tm_json_add_str(worst, "topic", row->topic[0] != '\0' ? row->topic : NULL);
     tm_json_add_str(worst, "state", row->state);
+}
+
+static struct tm_json *view_status(const struct tm_status_row *const *rows, size_t count)
+{
+    struct tm_json *status = tm_json_object();
+    bool ok = count == 0 || strcmp(rows[0]->state, "ok") == 0;
+    int64_t breached = 0;
+    for (size_t i = 0; i < count; i++) {
+        breached += strcmp(rows[i]->state, "breached") == 0 ? 1 : 0;
+    }
+    tm_json_add_time(status, "as_of", tm_now_ms());
+    tm_json_add_bool(status, "ok", ok);
+    tm_json_add_int(status, "breached_count", breached);
+    if (!ok) {
+        add_worst(status, rows[0]);
+    }
+    struct tm_json *items = tm_json_add(status, "items", tm_json_array());
+    for (size_t i = 0; i < count; i++) {
+        (void)tm_json_push(items, tm_view_status_row(rows[i]));
+    }
+    return status;
 }
 
 void tm_status_get(struct tm_request *request)
@@ -83,22 +117,15 @@ void tm_status_get(struct tm_request *request)
     const struct tm_control *control = tm_request_control(request);
     const struct tm_status_row *rows = NULL;
     size_t count = control->ops->status(control->self, &rows);
-    const struct tm_status_row *worst = NULL;
-    struct tm_json *items = tm_json_array();
+    const struct tm_status_row **wanted =
+            tm_arena_alloc(&request->arena, count + 1, sizeof(*wanted));
+    size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct tm_status_row *row = &rows[i];
-        if (passes(cluster, row->cluster) && passes(policy, row->policy) &&
-                passes(topic, row->topic)) {
-            worst = worst == NULL && strcmp(row->state, "ok") != 0 ? row : worst;
-            (void)tm_json_push(items, tm_view_status_row(row));
+        if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
+                passes(topic, rows[i].topic)) {
+            wanted[wanted_count++] = &rows[i];
         }
     }
-    struct tm_json *status = tm_json_object();
-    tm_json_add_time(status, "as_of", tm_now_ms());
-    tm_json_add_bool(status, "ok", worst == NULL);
-    if (worst != NULL) {
-        add_worst(status, worst);
-    }
-    (void)tm_json_add(status, "items", items);
-    tm_request_answer_json(request, 200, status);
+    qsort(wanted, wanted_count, sizeof(*wanted), by_state);
+    tm_request_answer_json(request, 200, view_status(wanted, wanted_count));
 }

@@ -164,7 +164,7 @@ struct tm_json *tm_view_status_row(const struct tm_status_row *row)
     struct tm_json *json = tm_json_object();
     tm_json_add_str(json, "cluster", row->cluster);
     tm_json_add_str(json, "policy", row->policy);
-    tm_json_add_str(json, "topic", row->topic);
+    add_if(json, "topic", row->topic);
     tm_json_add_str(json, "state", row->state);
     if (row->behind_messages >= 0) {
         tm_json_add_int(json, "behind_messages", row->behind_messages);

@@ -53,7 +53,7 @@ struct fake {
     struct tm_restore_plan plan;
     struct tm_policy_view policies[2];
     size_t policy_count;
-    struct tm_status_row rows[3];
+    struct tm_status_row rows[4];
     size_t row_count;
     const char *not_ready; /* NULL: ready */
     unsigned refreshed;

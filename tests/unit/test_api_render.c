@@ -417,13 +417,14 @@ START_TEST(the_status_names_the_worst)
     struct rig *rig = start();
     make_policies(&rig->fake);
     const struct tm_policy_view *payments = &rig->fake.policies[0];
-    rig->fake.rows[0] = (struct tm_status_row){
-            "prod", "payments", "payments.eu", "late", BEYOND_DOUBLE, INT64_MAX, payments};
+    rig->fake.rows[0] =
+            (struct tm_status_row){"dr", "logs", "app", "ok", 0, 0, &rig->fake.policies[1]};
     rig->fake.rows[1] =
             (struct tm_status_row){"prod", "payments", "payments.us", "never", -1, 0, payments};
-    rig->fake.rows[2] =
-            (struct tm_status_row){"dr", "logs", "app", "ok", 0, 0, &rig->fake.policies[1]};
-    rig->fake.row_count = 3;
+    rig->fake.rows[2] = (struct tm_status_row){
+            "prod", "payments", "payments.eu", "breached", BEYOND_DOUBLE, INT64_MAX, payments};
+    rig->fake.rows[3] = (struct tm_status_row){"prod", "payments", "", "late", -1, 0, payments};
+    rig->fake.row_count = 4;
 
     REPLY_OWN struct reply all = {0};
     rig_ask(rig, (struct ask){.path = "/v1/status"}, &all);
@@ -431,15 +432,21 @@ START_TEST(the_status_names_the_worst)
     ck_assert(!json_at(all.json, "ok")->boolean);
     ck_assert_ptr_nonnull(str_at(&all, "as_of"));
     ck_assert_str_eq(str_at(&all, "worst/topic"), "payments.eu");
-    ck_assert_str_eq(str_at(&all, "worst/state"), "late");
-    ck_assert_uint_eq(json_at(all.json, "items")->count, 3);
+    ck_assert_str_eq(str_at(&all, "worst/state"), "breached");
+    ck_assert_int_eq(int_at(&all, "breached_count"), 1);
+    ck_assert_uint_eq(json_at(all.json, "items")->count, 4);
+    ck_assert_str_eq(str_at(&all, "items/0/topic"), "payments.eu");
+    ck_assert_str_eq(str_at(&all, "items/1/topic"), "payments.us");
+    ck_assert_str_eq(str_at(&all, "items/2/state"), "late");
+    ck_assert_str_eq(str_at(&all, "items/3/topic"), "app");
     ck_assert_int_eq(int_at(&all, "items/0/behind_messages"), BEYOND_DOUBLE);
     ck_assert_int_eq(int_at(&all, "items/0/coverage_gap_offsets"), INT64_MAX);
     ck_assert_int_eq(int_at(&all, "items/0/rpo_seconds"), 900);
     ck_assert_str_eq(str_at(&all, "items/0/newest_point"), POINT_ID);
     ck_assert_str_eq(str_at(&all, "items/0/last_result"), "failed");
     ck_assert_ptr_null(json_at(all.json, "items/1/behind_messages"));
-    ck_assert_ptr_null(json_at(all.json, "items/2/newest_point"));
+    ck_assert_ptr_null(json_at(all.json, "items/2/topic"));
+    ck_assert_ptr_null(json_at(all.json, "items/3/newest_point"));
 
     REPLY_OWN struct reply one = {0};
     rig_ask(rig, (struct ask){.path = "/v1/status?topic=payments.us&cluster=prod"}, &one);
@@ -450,6 +457,7 @@ START_TEST(the_status_names_the_worst)
     rig_ask(rig, (struct ask){.path = "/v1/status?policy=logs"}, &good);
     ck_assert(json_at(good.json, "ok")->boolean);
     ck_assert_ptr_null(json_at(good.json, "worst"));
+    ck_assert_int_eq(int_at(&good, "breached_count"), 0);
     stop(rig);
 }
 END_TEST
