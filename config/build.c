@@ -10,8 +10,7 @@ struct section {
     const char *scope; /* "policies[].limits", as the table has it */
     const char *path;  /* "policies[0].limits", as messages have it */
     void *base;
-    struct tm_yaml *node; /* NULL: it is not in the file */
-    struct tm_place at;   /* of it, or of what it should be in */
+    struct tm_yaml *node;
 };
 
 /* The lists of sections: an array in the configuration is a pointer with its count behind it. */
@@ -34,6 +33,7 @@ COUNT_IS_BEHIND(struct tm_config_policy, include, include_count);
 COUNT_IS_BEHIND(struct tm_config_policy, exclude, exclude_count);
 
 static void build_section(struct tm_loader *loader, const struct section *section);
+static void set_defaults(struct tm_loader *loader, const char *scope, void *base);
 
 static const char *join(struct tm_loader *loader, const char *path, const char *key)
 {
@@ -76,8 +76,8 @@ static void build_list(struct tm_spot *spot)
                 .path = tm_arena_fmt(&loader->arena, "%s[%zu]", spot->path, index),
                 .base = elements + index * size,
                 .node = node,
-                .at = node->at,
         };
+        set_defaults(loader, scope, section.base);
         build_section(loader, &section);
     }
 }
@@ -92,7 +92,6 @@ static void build_option(struct tm_spot *spot)
                 .path = spot->path,
                 .base = spot->base,
                 .node = spot->node,
-                .at = spot->node->at,
         };
         build_section(spot->loader, &section);
     } else {
@@ -127,40 +126,26 @@ static void report_missing(
         if (type != NULL && type->value != NULL && strcmp(type->value, "disk") != 0) {
             return;
         }
-        tm_findings_error(&loader->findings, section->at, section->path,
+        tm_findings_error(&loader->findings, section->node->at, section->path,
                 "\"%s\" is required when type is disk", key);
     } else if (strcmp(option->path, "policies[].schedule") == 0) {
-        tm_findings_error(&loader->findings, section->at, section->path,
+        tm_findings_error(&loader->findings, section->node->at, section->path,
                 "\"%s\" is required; write \"\" to run by request only", key);
     } else {
-        tm_findings_error(&loader->findings, section->at, section->path, "\"%s\" is required", key);
+        tm_findings_error(
+                &loader->findings, section->node->at, section->path, "\"%s\" is required", key);
     }
 }
 
-/* An option that the section lacks. */
-static void build_missing(
-        struct tm_loader *loader, const struct section *section, const struct tm_option *option)
-{
-    if (option->fallback == NULL) {
-        report_missing(loader, section, option);
-    } else if (option->kind == TM_OPTION_MAP) {
-        struct section absent = {
-                .scope = option->path,
-                .path = join(loader, section->path, tm_option_key(option->path)),
-                .base = section->base,
-                .at = section->at,
-        };
-        build_section(loader, &absent);
-    }
-}
-
-/* All of a section's options, so that those that are wrong have a value, too. */
-static void set_defaults(struct tm_loader *loader, const struct section *section)
+/* All options of a struct, so that those that are absent or wrong have a value, too. */
+static void set_defaults(struct tm_loader *loader, const char *scope, void *base)
 {
     for (size_t i = 0; i < tm_option_count(); i++) {
         const struct tm_option *option = tm_option_at(i);
-        if (tm_option_is_in(option, section->scope)) {
-            tm_value_default(loader, option, section->base);
+        if (tm_option_is_in(option, scope) && option->kind == TM_OPTION_MAP) {
+            set_defaults(loader, option->path, base);
+        } else if (tm_option_is_in(option, scope)) {
+            tm_value_default(loader, option, base);
         }
     }
 }
@@ -174,16 +159,15 @@ static bool is_nothing(const struct tm_yaml *node)
 static void build_section(struct tm_loader *loader, const struct section *section)
 {
     struct tm_yaml *node = section->node;
-    set_defaults(loader, section);
-    if (node != NULL && node->kind == TM_YAML_BAD) {
+    if (node->kind == TM_YAML_BAD) {
         return;
     }
-    if (node != NULL && node->kind != TM_YAML_MAP && !is_nothing(node)) {
-        tm_findings_error(&loader->findings, section->at, section->path,
+    if (node->kind != TM_YAML_MAP && !is_nothing(node)) {
+        tm_findings_error(&loader->findings, section->node->at, section->path,
                 "must be a map of options, not %s", tm_yaml_kind_name(node));
         return;
     }
-    for (struct tm_yaml *at = node != NULL ? node->first : NULL; at != NULL; at = at->next) {
+    for (struct tm_yaml *at = node->first; at != NULL; at = at->next) {
         const struct tm_option *option = tm_option_find(section->scope, at->key);
         if (option == NULL) {
             refuse_key(loader, section, at);
@@ -200,16 +184,16 @@ static void build_section(struct tm_loader *loader, const struct section *sectio
     }
     for (size_t i = 0; i < tm_option_count(); i++) {
         const struct tm_option *option = tm_option_at(i);
-        if (tm_option_is_in(option, section->scope) &&
+        if (option->fallback == NULL && tm_option_is_in(option, section->scope) &&
                 tm_yaml_get(node, tm_option_key(option->path)) == NULL) {
-            build_missing(loader, section, option);
+            report_missing(loader, section, option);
         }
     }
 }
 
 void tm_build(struct tm_loader *loader, struct tm_yaml *root)
 {
-    struct section top = {
-            .scope = "", .path = "", .base = loader->config, .node = root, .at = root->at};
+    struct section top = {.scope = "", .path = "", .base = loader->config, .node = root};
+    set_defaults(loader, "", loader->config);
     build_section(loader, &top);
 }

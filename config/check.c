@@ -42,6 +42,13 @@ static struct tm_place place_of(const struct tm_yaml *section, const char *key)
     return node != NULL ? node->at : section->at;
 }
 
+/* The value came by a reference: it is not shown, as it may be secret. */
+static bool is_by_reference(const struct tm_yaml *node)
+{
+    return node != NULL && node->kind == TM_YAML_TEXT && node->value != NULL &&
+           node->value != node->text;
+}
+
 /* "policies[3].name: "payments" is already the name of policies[0] (line 38)" */
 static void check_unique(struct tm_loader *loader, const struct named *named, const char *key)
 {
@@ -59,8 +66,12 @@ static void check_unique(struct tm_loader *loader, const struct named *named, co
             continue;
         }
         const char *path = tm_arena_fmt(&loader->arena, "%s[%zu].%s", named->path, i, key);
+        const struct tm_yaml *node = tm_yaml_get(at, key);
+        const char *shown = is_by_reference(node)
+                                    ? tm_arena_fmt(&loader->arena, "the value of %s", node->text)
+                                    : tm_arena_fmt(&loader->arena, "\"%s\"", text);
         tm_findings_error(&loader->findings, place_of(at, key), path,
-                "\"%s\" is already the %s of %s[%zu] (line %u)", text, key, named->path, before,
+                "%s is already the %s of %s[%zu] (line %u)", shown, key, named->path, before,
                 place_of(first, key).line);
     }
 }
@@ -98,6 +109,11 @@ static size_t find_named(struct tm_loader *loader, const struct tm_yaml *policy,
     char shown[TM_SHOWN_MAX];
     (void)tm_shown(name, strlen(name), shown);
     const char *path = tm_arena_fmt(&loader->arena, "policies[%zu].%s", index, key);
+    if (is_by_reference(node)) {
+        tm_findings_error(&loader->findings, node->at, path, "no %s has the name that %s holds",
+                key, node->text);
+        return named->count;
+    }
     const char *names = list_names(loader, named);
     tm_findings_error(&loader->findings, node->at, path, "no %s named \"%s\"; there %s%s", key,
             shown, names[0] != '\0' ? "are: " : "are none", names);
@@ -116,9 +132,13 @@ static bool check_pattern(struct tm_loader *loader, const struct tm_yaml *node, 
     if (tm_select_new(&options, &select, &err) == TM_OK) {
         return true;
     }
-    bool by_ref = strcmp(node->value, node->text) != 0;
-    tm_findings_error(&loader->findings, node->at, path, "%s",
-            by_ref ? "the value of the reference is no topic pattern" : err.msg);
+    if (is_by_reference(node)) {
+        tm_findings_error(&loader->findings, node->at, path,
+                "the value of %s is no topic pattern; it is not shown, as it may be secret",
+                node->text);
+    } else {
+        tm_findings_error(&loader->findings, node->at, path, "%s", err.msg);
+    }
     return false;
 }
 

@@ -31,7 +31,9 @@ static __attribute__((format(printf, 2, 0))) char *format(
     (void)vsnprintf(text, (size_t)len + 1, fmt, again);
     va_end(again);
     for (char *at = text; *at != '\0'; at++) {
-        *at = (unsigned char)*at < ' ' || *at == '\x7f' ? '?' : *at;
+        if ((unsigned char)*at < ' ' || *at == '\x7f') {
+            *at = '?';
+        }
     }
     return text;
 }

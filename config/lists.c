@@ -72,7 +72,7 @@ void tm_value_texts(struct tm_spot *spot)
     store_array(spot, (struct array){texts.at, texts.count});
 }
 
-/* One broker: HOST:PORT, [IPV6]:PORT, or with librdkafka's PROTOCOL:// before it. */
+/* One broker: HOST:PORT or [IPV6]:PORT. */
 static bool is_broker(const char *text, size_t len)
 {
     char host[256];

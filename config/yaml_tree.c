@@ -358,6 +358,11 @@ struct tm_yaml *tm_yaml_read(
         tm_findings_error(findings, start, NULL, "the file is larger than 1 MiB");
         return NULL;
     }
+    static const char mark[] = "\xef\xbb\xbf"; /* would count as a character of the first line */
+    size_t mark_len = sizeof(mark) - 1;
+    if (text.len >= mark_len && memcmp(text.at, mark, mark_len) == 0) {
+        text = tm_slice_of(text.at + mark_len, text.len - mark_len);
+    }
     struct reader reader = {.text = text, .findings = findings, .arena = arena};
     tm_assert(yaml_parser_initialize(&reader.parser) == 1); /* fails without memory alone */
     const unsigned char *bytes = text.len > 0 ? text.at : (const unsigned char *)"";
