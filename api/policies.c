@@ -118,7 +118,7 @@ void tm_status_get(struct tm_request *request)
     const struct tm_status_row *rows = NULL;
     size_t count = control->ops->status(control->self, &rows);
     const struct tm_status_row **wanted =
-            tm_arena_alloc(&request->arena, count + 1, sizeof(*wanted));
+            tm_arena_alloc(&request->arena, count + 1, sizeof(const struct tm_status_row *));
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
@@ -126,6 +126,6 @@ void tm_status_get(struct tm_request *request)
             wanted[wanted_count++] = &rows[i];
         }
     }
-    qsort(wanted, wanted_count, sizeof(*wanted), by_state);
+    qsort(wanted, wanted_count, sizeof(const struct tm_status_row *), by_state);
     tm_request_answer_json(request, 200, view_status(wanted, wanted_count));
 }
