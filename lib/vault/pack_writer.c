@@ -22,22 +22,24 @@ struct tm_pack_writer {
     uint64_t end;                    /* offset of the next frame */
 };
 
-static enum tm_code spool_failed(const char *what, struct tm_err *err)
+static enum tm_code spool_failed(
+        const struct tm_pack_writer *writer, const char *what, struct tm_err *err)
 {
     int sys_errno = errno;
-    return tm_err_set(
-            err, tm_fs_code(sys_errno), "spool of a pack: %s: %s", what, tm_errno_text(sys_errno));
+    return tm_err_set(err, tm_fs_code(sys_errno), "%s: spool of a pack: %s: %s",
+            tm_vault_store(writer->vault)->where, what, tm_errno_text(sys_errno));
 }
 
-static enum tm_code write_at(int fd, uint64_t offset, struct tm_slice bytes, struct tm_err *err)
+static enum tm_code write_at(const struct tm_pack_writer *writer, uint64_t offset,
+        struct tm_slice bytes, struct tm_err *err)
 {
     while (bytes.len > 0) {
-        ssize_t wrote = pwrite(fd, bytes.at, bytes.len, (off_t)offset);
+        ssize_t wrote = pwrite(writer->spool.fd, bytes.at, bytes.len, (off_t)offset);
         if (wrote < 0 && errno == EINTR) {
             continue;
         }
         if (wrote < 0) {
-            return spool_failed("write", err);
+            return spool_failed(writer, "write", err);
         }
         bytes = tm_slice_of(bytes.at + wrote, bytes.len - (size_t)wrote);
         offset += (uint64_t)wrote;
@@ -62,7 +64,7 @@ enum tm_code tm_pack_writer_open(
     writer->key = tm_data_key_new(ring, key.epoch, key.stored);
     tm_pack_header_encode(tm_vault_id(vault), &key, 1, &writer->header);
     writer->end = writer->header.len;
-    code = write_at(spool.fd, 0, tm_buf_slice(&writer->header), err);
+    code = write_at(writer, 0, tm_buf_slice(&writer->header), err);
     if (code == TM_OK) {
         *out = TM_TAKE(writer);
     }
@@ -113,10 +115,10 @@ uint64_t tm_pack_writer_place(
 enum tm_code tm_pack_writer_write(struct tm_pack_writer *writer, uint64_t offset,
         const struct tm_sealed *sealed, struct tm_err *err)
 {
-    int fd = writer->spool.fd;
-    enum tm_code code = write_at(fd, offset, tm_buf_slice(&sealed->positions), err);
+    enum tm_code code = write_at(writer, offset, tm_buf_slice(&sealed->positions), err);
     if (code == TM_OK) {
-        code = write_at(fd, offset + sealed->positions.len, tm_buf_slice(&sealed->content), err);
+        code = write_at(
+                writer, offset + sealed->positions.len, tm_buf_slice(&sealed->content), err);
     }
     return code;
 }
@@ -143,7 +145,8 @@ static void encode_index(const struct tm_pack_writer *writer, struct tm_pack_str
  * Frames were written by several threads, in no order, so the hash is taken from the spool: it lies
  * in the page cache, and 64 MiB take 0.05 s.
  */
-static enum tm_code hash_spool(int fd, uint64_t size, struct tm_hash *out, struct tm_err *err)
+static enum tm_code hash_spool(
+        const struct tm_pack_writer *writer, uint64_t size, struct tm_hash *out, struct tm_err *err)
 {
     TM_OWN(tm_sha256_free) struct tm_sha256 *sha = tm_sha256_new();
     TM_BUF_OWN struct tm_buf room = {0};
@@ -151,15 +154,17 @@ static enum tm_code hash_spool(int fd, uint64_t size, struct tm_hash *out, struc
     uint64_t at = 0;
     while (at < size) {
         size_t want = size - at < READ_BYTES ? (size_t)(size - at) : READ_BYTES;
-        ssize_t got = pread(fd, bytes, want, (off_t)at);
+        ssize_t got = pread(writer->spool.fd, bytes, want, (off_t)at);
         if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got < 0) {
-            return spool_failed("read", err);
+            return spool_failed(writer, "read", err);
         }
         if (got == 0) {
-            return tm_err_set(err, TM_E_CORRUPT, "spool of a pack: shorter than what was written");
+            return tm_err_set(err, TM_E_CORRUPT,
+                    "%s: spool of a pack: shorter than what was written",
+                    tm_vault_store(writer->vault)->where);
         }
         tm_sha256_add(sha, bytes, (size_t)got);
         at += (uint64_t)got;
@@ -200,7 +205,7 @@ enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack
         return tm_err_set(err, TM_E_LIMIT, "a pack of %llu bytes; %d is the limit",
                 (unsigned long long)total, TM_PACK_BYTES_MAX);
     }
-    enum tm_code code = write_at(writer->spool.fd, writer->end, tm_buf_slice(&tail), err);
+    enum tm_code code = write_at(writer, writer->end, tm_buf_slice(&tail), err);
     if (code != TM_OK) {
         return code;
     }
@@ -208,7 +213,7 @@ enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack
     TM_FAULT("vault.pack.indexed");
 
     struct tm_hash hash;
-    code = hash_spool(writer->spool.fd, total, &hash, err);
+    code = hash_spool(writer, total, &hash, err);
     if (code == TM_OK) {
         code = put(writer, &hash, err);
     }
