@@ -498,8 +498,8 @@ static bool chance(uint32_t percent)
 
 static bool may_happen(enum tm_code code)
 {
-    return code == TM_OK || code == TM_E_CONFLICT || code == TM_E_UNKNOWN || code == TM_E_IO ||
-           code == TM_E_CORRUPT;
+    return code == TM_OK || code == TM_E_CONFLICT || code == TM_E_BUSY || code == TM_E_UNKNOWN ||
+           code == TM_E_IO || code == TM_E_CORRUPT;
 }
 
 static void walk_commit(struct actor *actor)
