@@ -31,6 +31,14 @@ static void assert_body(struct rig *rig, const char *path, const char *expected)
 
 /* Jobs ------------------------------------------------------------------------------------- */
 
+/* The value at a path that must be there. */
+static const struct tm_json_value *there(const struct reply *reply, const char *path)
+{
+    const struct tm_json_value *value = json_at(reply->json, path);
+    tm_assert(value != NULL);
+    return value;
+}
+
 START_TEST(a_job_that_waits_shows_what_is_known)
 {
     struct rig *rig = start();
@@ -290,9 +298,9 @@ START_TEST(a_group_whose_first_offset_is_gone_keeps_the_others)
     REPLY_OWN struct reply reply = {0};
     rig_ask(rig, (struct ask){.path = "/v1/recovery-points/" POINT_ID}, &reply);
     ck_assert_str_eq(str_at(&reply, "consumer_groups/0/group"), "billing");
-    ck_assert_uint_eq(json_at(reply.json, "consumer_groups/0/offsets")->count, 1);
+    ck_assert_uint_eq(there(&reply, "consumer_groups/0/offsets")->count, 1);
     ck_assert_str_eq(str_at(&reply, "consumer_groups/1/group"), "search");
-    ck_assert_uint_eq(json_at(reply.json, "consumer_groups/1/offsets")->count, 1);
+    ck_assert_uint_eq(there(&reply, "consumer_groups/1/offsets")->count, 1);
     stop(rig);
 }
 END_TEST
@@ -429,12 +437,12 @@ START_TEST(the_status_names_the_worst)
     REPLY_OWN struct reply all = {0};
     rig_ask(rig, (struct ask){.path = "/v1/status"}, &all);
     ck_assert_int_eq(all.status, 200);
-    ck_assert(!json_at(all.json, "ok")->boolean);
+    ck_assert(!there(&all, "ok")->boolean);
     ck_assert_ptr_nonnull(str_at(&all, "as_of"));
     ck_assert_str_eq(str_at(&all, "worst/topic"), "payments.eu");
     ck_assert_str_eq(str_at(&all, "worst/state"), "breached");
     ck_assert_int_eq(int_at(&all, "breached_count"), 1);
-    ck_assert_uint_eq(json_at(all.json, "items")->count, 4);
+    ck_assert_uint_eq(there(&all, "items")->count, 4);
     ck_assert_str_eq(str_at(&all, "items/0/topic"), "payments.eu");
     ck_assert_str_eq(str_at(&all, "items/1/topic"), "payments.us");
     ck_assert_str_eq(str_at(&all, "items/2/state"), "late");
@@ -450,12 +458,12 @@ START_TEST(the_status_names_the_worst)
 
     REPLY_OWN struct reply one = {0};
     rig_ask(rig, (struct ask){.path = "/v1/status?topic=payments.us&cluster=prod"}, &one);
-    ck_assert_uint_eq(json_at(one.json, "items")->count, 1);
+    ck_assert_uint_eq(there(&one, "items")->count, 1);
     ck_assert_str_eq(str_at(&one, "worst/topic"), "payments.us");
 
     REPLY_OWN struct reply good = {0};
     rig_ask(rig, (struct ask){.path = "/v1/status?policy=logs"}, &good);
-    ck_assert(json_at(good.json, "ok")->boolean);
+    ck_assert(there(&good, "ok")->boolean);
     ck_assert_ptr_null(json_at(good.json, "worst"));
     ck_assert_int_eq(int_at(&good, "breached_count"), 0);
     stop(rig);
