@@ -184,8 +184,8 @@ static void read_scalar(struct tm_spot *spot)
         if (tm_scalar_number(spot, text, &number)) {
             store_number(spot, number);
         }
-    } else if (tm_scalar_check(spot, text)) {
-        store_text(spot, text);
+    } else if (tm_scalar_check(spot, text) || spot->option->kind == TM_OPTION_NAME) {
+        store_text(spot, text); /* a bad name, too: who refers to it made no second mistake */
     }
 }
 

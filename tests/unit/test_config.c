@@ -216,6 +216,10 @@ static const struct {
     {HEAD "policies: [{name: p, cluster: prd, vault: mian, " TOPICS ", schedule: ''}]\n",
      "4:31: error: policies[0].cluster: no cluster named \"prd\"; there are: prod\n"
      "4:43: error: policies[0].vault: no vault named \"mian\"; there are: main\n"},
+    {VERSION "clusters: [{name: a/b, bootstrap: 'k:1'}]\n" VAULT
+     "policies: [{name: p, cluster: a/b, vault: main, " TOPICS ", schedule: ''}]\n",
+     "2:19: error: clusters[0].name: \"a/b\" is not a name; write up to 64 of a-z A-Z 0-9 . _ - with a letter or digit "
+     "first\n"},
     {VERSION "policies: [{name: p, cluster: a, vault: b, " TOPICS ", schedule: ''}]\n",
      "2:31: error: policies[0].cluster: no cluster named \"a\"; there are none\n"
      "2:41: error: policies[0].vault: no vault named \"b\"; there are none\n"},
@@ -388,42 +392,42 @@ START_TEST(the_smallest_file_has_the_defaults)
 }
 END_TEST
 
+static const char every_option[] =
+        "version: 1\n"
+        "server:\n"
+        "  {socket: '', listen: '[::1]:1', metrics_listen: 'localhost:2', socket_group: ops,\n"
+        "   max_body: 2MiB, max_connections: 7}\n"
+        "state: {dir: /s}\n"
+        "log: {level: debug, format: json}\n"
+        "workers: {max: 3, memory: 5MiB}\n"
+        "jobs: {keep: 1h, max_running: 2, max_queued: 9}\n"
+        "clusters:\n"
+        "- {name: x, bootstrap: 'x:1'}\n"
+        "- {name: c, bootstrap: ['a:1', 'b:2, [::1]:3'], rdkafka: {client.id: me, "
+        "retries: 5}}\n"
+        "vaults:\n"
+        "- {name: x, type: disk, path: /x, key_file: /k}\n"
+        "- {name: v, type: disk, path: /v, key_file: /k, create: true, compression_level: 19}\n"
+        "- {name: w, type: disk, path: /w, key_file: /k, compression: none}\n"
+        "policies:\n"
+        "- name: p\n"
+        "  cluster: c\n"
+        "  vault: v\n"
+        "  topics: {include: ['a*', b], exclude: [ab]}\n"
+        "  internal_topics: true\n"
+        "  schedule: '*/5 * * * *'\n"
+        "  overlap: queue\n"
+        "  catch_up: none\n"
+        "  timeout: 90s\n"
+        "  rpo: 1d\n"
+        "  isolation: read_uncommitted\n"
+        "  from: latest\n"
+        "  limits: {workers: 2}\n"
+        "- {name: q, cluster: c, vault: w, topics: {include: '*'}, schedule: ''}\n";
+
 START_TEST(every_option_reaches_its_place)
 {
-    struct parsed parsed = parse(
-            "version: 1\n"
-            "server:\n"
-            "  {socket: '', listen: '[::1]:1', metrics_listen: 'localhost:2', socket_group: ops,\n"
-            "   max_body: 2MiB, max_connections: 7}\n"
-            "state: {dir: /s}\n"
-            "log: {level: debug, format: json}\n"
-            "workers: {max: 3, memory: 5MiB}\n"
-            "jobs: {keep: 1h, max_running: 2, max_queued: 9}\n"
-            "clusters:\n"
-            "- {name: x, bootstrap: 'x:1'}\n"
-            "- {name: c, bootstrap: ['a:1', 'b:2, [::1]:3'], rdkafka: {client.id: me, "
-            "retries: 5}}\n"
-            "vaults:\n"
-            "- {name: x, type: disk, path: /x, key_file: /k}\n"
-            "- {name: v, type: disk, path: /v, key_file: /k, create: true, compression_level: 19}\n"
-            "- {name: w, type: disk, path: /w, key_file: /k, compression: none}\n"
-            "policies:\n"
-            "- name: p\n"
-            "  cluster: c\n"
-            "  vault: v\n"
-            "  topics: {include: ['a*', b], exclude: [ab]}\n"
-            "  internal_topics: true\n"
-            "  schedule: '*/5 * * * *'\n"
-            "  overlap: queue\n"
-            "  catch_up: none\n"
-            "  timeout: 90s\n"
-            "  rpo: 1d\n"
-            "  isolation: read_uncommitted\n"
-            "  from: latest\n"
-            "  limits: {workers: 2}\n"
-            "- {name: q, cluster: c, vault: w, topics: {include: '*'}, schedule: '', "
-            "internal_topics: "
-            "false}\n");
+    struct parsed parsed = parse(every_option);
     ck_assert_str_eq(tm_buf_text(&parsed.report.text), "");
     const struct tm_config *config = parsed.config;
     ck_assert_str_eq(config->server.socket, "");
@@ -454,9 +458,17 @@ START_TEST(every_option_reaches_its_place)
     ck_assert_int_eq(vault->compression_level, 19);
     ck_assert_int_eq(tm_config_find_vault(config, "w")->compression_level, 0);
 
+    done(&parsed);
+}
+END_TEST
+
+START_TEST(every_option_of_a_policy_reaches_its_place)
+{
+    struct parsed parsed = parse(every_option);
+    const struct tm_config *config = parsed.config;
     const struct tm_config_policy *policy = tm_config_find_policy(config, "p");
-    ck_assert_ptr_eq(policy->cluster, cluster);
-    ck_assert_ptr_eq(policy->vault, vault);
+    ck_assert_ptr_eq(policy->cluster, tm_config_find_cluster(config, "c"));
+    ck_assert_ptr_eq(policy->vault, tm_config_find_vault(config, "v"));
     ck_assert_uint_eq(policy->include_count, 2);
     ck_assert_str_eq(policy->include[1], "b");
     ck_assert_uint_eq(policy->exclude_count, 1);
@@ -594,6 +606,7 @@ int main(void)
     tcase_add_test(tcase, the_names_that_there_are_are_listed_up_to_ten);
     tcase_add_test(tcase, the_smallest_file_has_the_defaults);
     tcase_add_test(tcase, every_option_reaches_its_place);
+    tcase_add_test(tcase, every_option_of_a_policy_reaches_its_place);
     tcase_add_test(tcase, internal_topics_opens_patterns_to_them);
     tcase_add_test(tcase, relative_paths_begin_in_the_folder_of_the_file);
     tcase_add_test(tcase, references_are_not_followed_without_secrets);

@@ -17,6 +17,9 @@ static struct folder set_up(void)
     write_in(&folder, "shared.key", key, KEY_BYTES, 0440);
     write_in(&folder, "open.key", key, KEY_BYTES, 0644);
     write_in(&folder, "short.key", key, 16, 0600);
+    char *large = calloc(1, 4097);
+    write_in(&folder, "large.key", large, 4097, 0600);
+    free(large);
     write_in(&folder, "tokens", "ci read " HASH "\n", strlen("ci read " HASH "\n"), 0600);
     write_in(&folder, "bad-tokens", "ci raed " HASH "\n", strlen("ci raed " HASH "\n"), 0600);
     write_in(&folder, "word", "s3cret\n", 7, 0600);
@@ -25,6 +28,7 @@ static struct folder set_up(void)
     write_in(&folder, "nul", "a\0b", 3, 0600);
     ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", folder.path, 1), 0);
     ck_assert_int_eq(setenv("T_WORD", "s3cret", 1), 0);
+    ck_assert_int_eq(setenv("T_GLOB", "s3cret(", 1), 0);
     ck_assert_int_eq(setenv("T_EMPTY", "", 1), 0);
     ck_assert_int_eq(unsetenv("T_NOT_SET"), 0);
     return folder;
@@ -87,6 +91,10 @@ static const struct {
      "with \"tidemark key new\"\n"},
     {VAULT "key_file: DIR}]\n",
      "51: error: vaults[0].key_file: DIR is not a regular file\n"},
+    {VAULT "key_file: large.key}]\n",
+     "51: error: vaults[0].key_file: DIR/large.key has more than 4096 bytes\n"},
+    {VAULT "key_file: \"a\\tb\"}]\n",
+     "51: error: vaults[0].key_file: no file DIR/a?b\n"},
     {VAULT "key_file: [a]}]\n",
      "51: error: vaults[0].key_file: must be one value, not a list\n"},
 
@@ -116,6 +124,11 @@ static const struct {
     {"version: 1\npolicies: [{name: p, cluster: '${env:T_WORD}', vault: v, topics: {include: [a]}, schedule: ''}]\n",
      "31: error: policies[0].cluster: no cluster has the name that ${env:T_WORD} holds\n"
      "55: error: policies[0].vault: no vault named \"v\"; there are none\n"},
+    {"version: 1\npolicies: [{name: p, cluster: '', vault: '', topics: {include: ['${env:T_GLOB}']}, schedule: ''}]\n",
+     "31: error: policies[0].cluster: no cluster named \"\"; there are none\n"
+     "42: error: policies[0].vault: no vault named \"\"; there are none\n"
+     "65: error: policies[0].topics.include[0]: the value of ${env:T_GLOB} is no topic pattern; it is not shown, as it "
+     "may be secret\n"},
     {"version: 1\nclusters: [{name: '${env:T_WORD}', bootstrap: 'k:1'}, {name: '${env:T_WORD}', bootstrap: 'k:1'}]\n",
      "62: error: clusters[1].name: the value of ${env:T_WORD} is already the name of clusters[0] (line 2)\n"},
 
