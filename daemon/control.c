@@ -397,7 +397,6 @@ static void backup(void *self, const struct tm_backup_request *request,
             return;
         }
     }
-    audit(caller, "backup started", policy->name);
     tmd_backup(tmd, policy, request, caller, done, arg);
 }
 
@@ -460,7 +459,6 @@ static void restore_planned(void *arg, const struct tmd_plan_answer *answer)
         problem = problem_of(412, "plan-changed", "what would be done has changed since the plan");
         question->done(question->arg, NULL, false, &problem);
     } else {
-        audit(&question->caller, "restore started", answer->request->point);
         tmd_restore(question->tmd, answer->request, answer->vault, &question->caller,
                 question->done, question->arg);
     }

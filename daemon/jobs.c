@@ -379,8 +379,19 @@ static void accepted(struct put *put)
     tmd_jobs_pump(tmd);
 }
 
-static void submit(struct tmd_job *job, tm_done_job done, void *arg)
+/* Every change that somebody asked for stands in the log with who it was. */
+static void audit(const struct tmd_job *job)
 {
+    tm_log(TM_LOG_INFO, "audit", "job accepted", TM_LOG_STR("who", job->row.requested_by),
+            TM_LOG_STR("request_id", job->row.request_id), TM_LOG_STR("job", job->name),
+            TM_LOG_STR("kind", tm_job_kind_name(job->row.kind)), TM_LOG_END);
+}
+
+static void submit(struct tmd_job *job, const struct tm_caller *caller, tm_done_job done, void *arg)
+{
+    if (caller != NULL) {
+        audit(job);
+    }
     tmd_job_enter(job);
     put_row(job, accepted, done, arg);
 }
@@ -448,7 +459,7 @@ void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
     char *text = tmd_backup_request_text(&job->backup);
     job->row.request = tm_arena_strdup(&job->arena, text);
     free(text);
-    submit(job, done, arg);
+    submit(job, caller, done, arg);
 }
 
 void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
@@ -467,7 +478,7 @@ void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
     char *text = tmd_restore_request_text(&job->restore);
     job->row.request = tm_arena_strdup(&job->arena, text);
     free(text);
-    submit(job, done, arg);
+    submit(job, caller, done, arg);
 }
 
 void tmd_job_end_unstarted(struct tmd_job *job, enum tm_job_state state)

@@ -2,6 +2,7 @@
 #include "job/backup.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,14 +165,34 @@ static void free_run(struct backup_run *run)
         }
     }
     tm_vec_done(&run->numbers);
+    tm_vec_done(&run->unreadable);
     tm_packed_list_done(&run->packs);
     tm_topic_list_done(&run->topics);
     pthread_mutex_destroy(&run->lock);
 }
 
+/* The run ended before its plan: by its timeout, or because it was asked to stop. */
+static void tell_of_unreached(struct backup_run *run)
+{
+    for (size_t t = 0; t < run->count; t++) {
+        size_t left = 0;
+        for (size_t p = 0; p < run->at[t].part_count; p++) {
+            left += run->at[t].parts[p].state == PART_TODO ? 1 : 0;
+        }
+        if (left > 0) {
+            char detail[120];
+            (void)snprintf(detail, sizeof(detail), "%zu partitions were not read to their end: %s",
+                    left,
+                    tm_job_cancelled(run->env) ? "the job was asked to stop" : "the run's timeout");
+            tm_backup_fail(run, run->at[t].info->name, -1, "not-reached", detail);
+        }
+    }
+}
+
 static void report(struct backup_run *run)
 {
     struct tm_backup_result *result = run->result;
+    tell_of_unreached(run);
     result->partial = result->failures.count > 0;
     result->topics.count = 0;
     for (size_t t = 0; t < run->count; t++) {

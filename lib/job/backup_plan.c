@@ -60,6 +60,7 @@ static void select_topics(struct backup_run *run)
             continue;
         }
         if (info->code != TM_OK) {
+            *tm_vec_push(&run->unreadable) = info->name;
             tm_backup_fail(run, info->name, -1, "topic-unreadable", info->error);
             continue;
         }

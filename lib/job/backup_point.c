@@ -133,20 +133,42 @@ static bool same_part(const struct tm_row_part *a, const struct tm_row_part *b)
            a->high_watermark == b->high_watermark && a->status == b->status;
 }
 
+/* Is the topic still there, only not to be read or not to be trusted in this run? Then it stays. */
+static bool is_in_doubt(const struct backup_run *run, struct tm_slice topic)
+{
+    for (size_t i = 0; i < run->unreadable.count; i++) {
+        if (tm_slice_is(topic, run->unreadable.at[i])) {
+            return true;
+        }
+    }
+    for (size_t t = 0; t < run->count; t++) {
+        if (run->at[t].assigned == 0 && tm_slice_is(topic, run->at[t].info->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_named(const struct backup_run *run, uint32_t stream)
+{
+    for (size_t t = 0; t < run->count; t++) {
+        if (run->at[t].assigned == stream) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Streams of the newest point that this one does not name: gone from the cluster, or deselected. */
 static void find_gone(struct backup_run *run, const struct tm_point *newest, struct rows *rows)
 {
     if (run->options->only_count > 0) {
         return; /* a subset: the others keep their rows */
     }
-    for (size_t i = 0; i < newest->row.topic_count; i++) {
-        uint32_t stream = newest->row.topics[i].stream;
-        bool named = false;
-        for (size_t t = 0; t < run->count && !named; t++) {
-            named = run->at[t].assigned == stream;
-        }
-        if (!named) {
-            *tm_vec_push(&rows->gone) = stream;
+    for (size_t i = 0; i < newest->stream_count; i++) {
+        const struct tm_stream *stream = &newest->streams[i];
+        if (!is_named(run, stream->id) && !is_in_doubt(run, stream->topic)) {
+            *tm_vec_push(&rows->gone) = stream->id;
         }
     }
 }

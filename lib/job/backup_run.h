@@ -76,6 +76,7 @@ struct backup_run {
     size_t count;
     size_t todo; /* topics with news */
     bool configs_unknown;
+    TM_VEC(const char *) unreadable; /* selected topics that the cluster could not describe */
     struct tm_block_params params;
     struct tm_packer *packer;
     int64_t deadline_ns;      /* 0: none */

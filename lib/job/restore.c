@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "job/restore_run.h"
 
@@ -186,12 +187,15 @@ static enum tm_code execute(struct restore_run *run, struct tm_err *err)
     TM_TRY(tm_restore_make_topics(run, err));
     TM_TRY(tm_restore_find_ends(run, err));
     TM_TRY(tm_restore_write(run, err));
+    TM_FAULT("job.restore.written");
     if (tm_job_cancelled(run->env)) {
         return tm_err_set(
                 err, TM_E_CANCELLED, "cancelled; topics made so far are left as they are");
     }
     tm_restore_prove(run);
+    TM_FAULT("job.restore.proved");
     tm_restore_configure(run);
+    TM_FAULT("job.restore.configured");
     report(run);
     return TM_OK;
 }
