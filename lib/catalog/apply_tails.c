@@ -214,31 +214,36 @@ static enum tm_code apply_tail(struct tm_apply *apply, const struct tm_row_tail 
     return put_tail(apply, tail, err);
 }
 
+/* What the tail's partition grows by, if it does; *skipped when a partition before it has no tail. */
+static const struct tm_grown *find_grown(
+        const struct tm_apply *apply, const struct tm_row_tail *tail, size_t next, bool *skipped)
+{
+    if (next == apply->grown.count) {
+        return NULL;
+    }
+    const struct tm_grown *grown = &apply->grown.at[next];
+    int order = compare_places(grown->stream, grown->partition, tail->stream, tail->partition);
+    *skipped = order < 0;
+    return order == 0 ? grown : NULL;
+}
+
 /* Both lists are in order of place: go through them side by side. */
 enum tm_code tm_apply_tails(struct tm_apply *apply, struct tm_err *err)
 {
     const struct tm_edits *edits = apply->edits;
     struct reaches reaches = collect_reaches(apply);
-    size_t g = 0;
-    for (size_t i = 0; i < edits->tails.count; i++) {
+    size_t next = 0;
+    bool skipped = false;
+    for (size_t i = 0; i < edits->tails.count && !skipped; i++) {
         const struct tm_row_tail *tail = &edits->tails.at[i];
-        const struct tm_grown *grown = NULL;
-        if (g < apply->grown.count) {
-            grown = &apply->grown.at[g];
-            int order =
-                    compare_places(grown->stream, grown->partition, tail->stream, tail->partition);
-            if (order < 0) {
-                break;
-            }
-            grown = order == 0 ? grown : NULL;
-            g += order == 0;
-        }
-        if (apply_tail(apply, tail, grown, &reaches, err) != TM_OK) {
+        const struct tm_grown *grown = find_grown(apply, tail, next, &skipped);
+        next += grown != NULL;
+        if (!skipped && apply_tail(apply, tail, grown, &reaches, err) != TM_OK) {
             return err->code;
         }
     }
-    if (g < apply->grown.count) {
-        const struct tm_grown *grown = &apply->grown.at[g];
+    if (next < apply->grown.count) {
+        const struct tm_grown *grown = &apply->grown.at[next];
         return tm_err_set(err, TM_E_CORRUPT,
                 "stream %" PRIu32 " partition %" PRId32 ": grows without a tail", grown->stream,
                 grown->partition);

@@ -228,34 +228,47 @@ static enum tm_code read_packs(struct tm_sql *sql, struct tm_edits *out, struct 
 
 static const char select_moved[] = "SELECT name, successor FROM moved ORDER BY name, successor";
 
-/* One row of the format is the rows of one name. */
+/* The successors of the pack named last, while its rows are read. */
+struct successors {
+    TM_VEC(struct tm_hash) list;
+};
+
+static void end_moved(struct successors *successors, struct tm_edits *out)
+{
+    if (out->moved.count == 0) {
+        return;
+    }
+    struct tm_row_successors *last = &out->moved.at[out->moved.count - 1];
+    tm_rows_keep(&successors->list, &out->arena, &last->successors, &last->successor_count);
+}
+
+/* One row of the format is all rows of one name. */
+static void read_move(
+        const struct tm_stmt *stmt, struct successors *successors, struct tm_edits *out)
+{
+    struct tm_hash name;
+    tm_sql_copy(stmt, 0, name.bytes, sizeof(name.bytes));
+    size_t count = out->moved.count;
+    if (count == 0 || !tm_hash_eq(&out->moved.at[count - 1].name, &name)) {
+        end_moved(successors, out);
+        tm_vec_push(&out->moved)->name = name;
+    }
+    struct tm_hash *successor = tm_vec_push(&successors->list);
+    tm_sql_copy(stmt, 1, successor->bytes, sizeof(successor->bytes));
+}
+
 static enum tm_code read_moved(struct tm_sql *sql, struct tm_edits *out, struct tm_err *err)
 {
     TM_STMT_OWN struct tm_stmt stmt = {0};
     if (tm_sql_use(sql, select_moved, &stmt, err) != TM_OK) {
         return err->code;
     }
-    TM_VEC(struct tm_hash) successors = {0};
+    struct successors successors = {0};
     bool row = false;
     while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {
-        struct tm_row_successors *last =
-                out->moved.count > 0 ? &out->moved.at[out->moved.count - 1] : NULL;
-        struct tm_hash name;
-        tm_sql_copy(&stmt, 0, name.bytes, sizeof(name.bytes));
-        if (last != NULL && !tm_hash_eq(&last->name, &name)) {
-            tm_rows_keep(&successors, &out->arena, &last->successors, &last->successor_count);
-            last = NULL;
-        }
-        if (last == NULL) {
-            tm_vec_push(&out->moved)->name = name;
-        }
-        struct tm_hash *successor = tm_vec_push(&successors);
-        tm_sql_copy(&stmt, 1, successor->bytes, sizeof(successor->bytes));
+        read_move(&stmt, &successors, out);
     }
-    if (out->moved.count > 0) {
-        struct tm_row_successors *last = &out->moved.at[out->moved.count - 1];
-        tm_rows_keep(&successors, &out->arena, &last->successors, &last->successor_count);
-    }
+    end_moved(&successors, out);
     return err->code;
 }
 

@@ -125,11 +125,15 @@ enum tm_code tm_catalog_points(struct tm_catalog *catalog, const struct tm_point
         return err->code;
     }
     struct found found = {0};
-    if (find_lines(catalog->sql, query, arena, &found, err) == TM_OK &&
-            sum_lines(catalog->sql, &found, arena, err) == TM_OK) {
-        tm_rows_keep(&found.lines, arena, out, count);
+    enum tm_code code = find_lines(catalog->sql, query, arena, &found, err);
+    if (code == TM_OK) {
+        code = sum_lines(catalog->sql, &found, arena, err);
+    }
+    if (code == TM_OK) {
+        *count = found.lines.count;
+        *out = tm_rows_dup(arena, found.lines.at, found.lines.count, sizeof(**out));
     }
     tm_vec_done(&found.lines);
     tm_vec_done(&found.chains);
-    return err->code;
+    return code;
 }

@@ -42,6 +42,7 @@ static void bind_range(
     tm_sql_bind_i64(stmt, end);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nine parameters, each needed */
 enum tm_code tm_catalog_runs(struct tm_catalog *catalog, uint32_t stream, int32_t partition,
         int64_t start, int64_t end, struct tm_arena *arena, struct tm_stored_run **out,
         size_t *count, struct tm_err *err)
@@ -77,6 +78,7 @@ enum tm_code tm_catalog_runs(struct tm_catalog *catalog, uint32_t stream, int32_
     return TM_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nine parameters, each needed */
 enum tm_code tm_catalog_gaps(struct tm_catalog *catalog, uint32_t stream, int32_t partition,
         int64_t start, int64_t end, struct tm_arena *arena, struct tm_row_gap **out, size_t *count,
         struct tm_err *err)
@@ -138,6 +140,7 @@ static void add_run(
     totals->ts_max = ts_max > totals->ts_max ? ts_max : totals->ts_max;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven parameters, each needed */
 enum tm_code tm_catalog_part_totals(struct tm_catalog *catalog, uint32_t stream, int32_t partition,
         int64_t start, int64_t end, struct tm_part_totals *out, struct tm_err *err)
 {

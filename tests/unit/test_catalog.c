@@ -62,8 +62,10 @@ static void gap_of_no_stream(struct tm_edits *e)
 }
 static void grown_without_tail(struct tm_edits *e)
 {
-    (void)add_run(add_pack(e, 9), 1, 0, 150, 160);
-    add_tail(e, 1, 2, 500, 0, 0);
+    struct tm_row_pack *pack = add_pack(e, 9);
+    (void)add_run(pack, 1, 0, 150, 160);
+    (void)add_run(pack, 1, 2, 500, 501);
+    add_tail(e, 1, 2, 501, 0, 1);
 }
 static void grown_without_last_tail(struct tm_edits *e)
 {
@@ -82,6 +84,13 @@ static void last_record_before_the_last_run(struct tm_edits *e)
 {
     grow(e, 150, 160);
     e->tails.at[0].back = 11;
+}
+static void last_record_behind_the_last_run(struct tm_edits *e)
+{
+    grow(e, 150, 160);
+    add_gap(e, 1, 0, 160, 170, TM_GAP_NO_RECORDS);
+    e->tails.at[0].next = 170;
+    e->tails.at[0].back = 5;
 }
 static void no_last_record_behind_a_run(struct tm_edits *e)
 {
@@ -220,6 +229,8 @@ static const struct {
     {tail_of_no_stream,       "tail: there is no stream 5"},
     {last_record_before_the_last_run,
         "stream 1 partition 0: the last run is [150, 160), the tail's last record is 149"},
+    {last_record_behind_the_last_run,
+        "stream 1 partition 0: the last run is [150, 160), the tail's last record is 165"},
     {no_last_record_behind_a_run,
         "stream 1 partition 0: the last run is [150, 160), the tail's last record is -1"},
     {last_record_in_a_gap,    "stream 1 partition 0: the last record is 149, not 159"},
@@ -284,13 +295,13 @@ END_TEST
 /* Where an entry stands ---------------------------------------------------------------------- */
 
 static const struct {
-    bool full;
-    int64_t seq; /* added to the right one; likewise the rest */
+    const char *message;
+    int64_t seq; /* added to the right one; likewise the next two */
     int back;
     unsigned vault;
-    bool other_prev;
     enum tm_code code;
-    const char *message;
+    bool full;
+    bool other_prev;
 } places[] = {
         {.seq = 1,
                 .back = 1,

@@ -72,6 +72,17 @@ static void assert_acls(const struct tm_point *got, const struct m_whole *whole)
     ck_assert_uint_eq(at, got->row.acl_count);
 }
 
+static void assert_part(const struct tm_row_part *row, const struct tm_row_part *expected)
+{
+    ck_assert_uint_eq(row->stream, expected->stream);
+    ck_assert_int_eq(row->partition, expected->partition);
+    ck_assert_int_eq(row->start, expected->start);
+    ck_assert_int_eq(row->end, expected->end);
+    ck_assert_int_eq(row->lso, expected->lso);
+    ck_assert_int_eq(row->high_watermark, expected->high_watermark);
+    ck_assert_int_eq(row->status, expected->status);
+}
+
 static void assert_parts(const struct tm_point *got, const struct m_whole *whole)
 {
     size_t at = 0;
@@ -82,14 +93,7 @@ static void assert_parts(const struct tm_point *got, const struct m_whole *whole
             }
             struct tm_row_part expected = m_part_row(stream, part, &whole->parts[stream][part]);
             ck_assert_uint_lt(at, got->row.part_count);
-            const struct tm_row_part *row = &got->row.parts[at++];
-            ck_assert_uint_eq(row->stream, expected.stream);
-            ck_assert_int_eq(row->partition, expected.partition);
-            ck_assert_int_eq(row->start, expected.start);
-            ck_assert_int_eq(row->end, expected.end);
-            ck_assert_int_eq(row->lso, expected.lso);
-            ck_assert_int_eq(row->high_watermark, expected.high_watermark);
-            ck_assert_int_eq(row->status, expected.status);
+            assert_part(&got->row.parts[at++], &expected);
         }
     }
     ck_assert_uint_eq(at, got->row.part_count);

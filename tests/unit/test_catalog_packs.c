@@ -126,6 +126,33 @@ START_TEST(what_became_of_a_pack_is_kept_while_it_may_be_asked_for)
 }
 END_TEST
 
+START_TEST(a_pack_swept_again_is_swept_anew)
+{
+    RIG_OWN struct rig rig = rig_open(":memory:");
+    rig_fill(&rig);
+    sweep(&rig, 99, 0); /* an orphan that could not be deleted then */
+    sweep(&rig, 99, 10 * day_ms);
+    assert_past(&rig, 40 * day_ms, "dropped moved swept 99");
+    assert_past(&rig, 40 * day_ms + 1, "dropped moved swept");
+}
+END_TEST
+
+START_TEST(moves_out_of_use_go_together_whatever_their_names)
+{
+    RIG_OWN struct rig rig = rig_open(":memory:");
+    rig_fill(&rig);
+    EDITS_OWN struct tm_edits edits = entry("", 0);
+    (void)add_pack(&edits, 50);
+    rig_must(&rig, &edits);
+    for (unsigned pack = 50; pack > 20; pack -= 10) { /* 50 > 40 > 30 > 20 */
+        move_pack(&rig, pack, pack - 10, 0);
+        sweep(&rig, pack, day_ms);
+    }
+    assert_past(&rig, 31 * day_ms, "dropped moved 30>20 40>30 50>40 swept 30 40 50");
+    assert_past(&rig, 31 * day_ms + 1, "dropped moved swept");
+}
+END_TEST
+
 START_TEST(a_full_prunes_the_fold_it_is_applied_to)
 {
     RIG_OWN struct rig rig = rig_open(":memory:");
@@ -205,6 +232,8 @@ int main(void)
     tcase_add_test(tcase, a_merge_moves_runs_and_no_watermark);
     tcase_add_test(tcase, a_repair_records_what_is_lost);
     tcase_add_test(tcase, what_became_of_a_pack_is_kept_while_it_may_be_asked_for);
+    tcase_add_test(tcase, a_pack_swept_again_is_swept_anew);
+    tcase_add_test(tcase, moves_out_of_use_go_together_whatever_their_names);
     tcase_add_test(tcase, a_full_prunes_the_fold_it_is_applied_to);
     tcase_add_test(tcase, a_name_is_not_used_again);
     tcase_add_test(tcase, dependencies_are_found_where_packs_moved_to);

@@ -27,7 +27,7 @@ static void add_points(struct rig *rig)
     add_gone(add_point(&edits, 3, "p"), 2);
     struct tm_row_point *fourth = add_point(&edits, 4, "q");
     add_part(fourth, 2, 0, 0, 80);
-    fourth->flags = TM_POINT_PARTIAL;
+    fourth->flags = TM_POINT_PARTIAL | TM_POINT_READ_UNCOMMITTED;
     struct tm_row_point *fifth = add_point(&edits, 5, "p");
     add_part(fifth, 2, 0, 20, 80);
     add_group(fifth, "h", 1, 0, 9);
@@ -193,7 +193,7 @@ START_TEST(a_point_says_what_its_row_says)
     ck_assert(tm_slice_is(got.row.cluster_id, "c1"));
     ck_assert(tm_slice_is(got.row.cluster_name, "main"));
     ck_assert(tm_slice_is(got.row.policy, "q"));
-    ck_assert_uint_eq(got.row.flags, TM_POINT_PARTIAL);
+    ck_assert_uint_eq(got.row.flags, TM_POINT_PARTIAL | TM_POINT_READ_UNCOMMITTED);
     ck_assert_int_eq(got.row.parts[0].lso, 80);
     ck_assert_int_eq(got.row.parts[0].high_watermark, 81);
     ck_assert_uint_eq(got.stream_count, 1);

@@ -2,6 +2,7 @@
 /* Unit tests of lib/catalog: what it answers, and how it takes files that are locked, newer or damaged. */
 #include <check.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "catalog_rig.h"
 
@@ -78,11 +79,23 @@ START_TEST(params_are_the_defaults_until_the_log_says_otherwise)
     const struct tm_block_params expected = {1, 2, 3, 4, UINT32_MAX};
     ck_assert_mem_eq(&params, &expected, sizeof(params));
 
-    EDITS_OWN struct tm_edits large = entry("", 2);
-    add_param(&large, "solo.min", "4294967296");
-    rig_must(&rig, &large);
-    ck_assert_int_eq(tm_catalog_params(rig.catalog, &params, &err), TM_E_CORRUPT);
-    ck_assert_str_eq(err.msg, ":memory:: param \"solo.min\" cannot be 4294967296");
+    static const struct {
+        const char *value;
+        const char *message;
+    } refused[] = {
+            {"4294967296", ":memory:: param \"solo.min\" cannot be 4294967296"},
+            {"0", ":memory:: param \"solo.min\" cannot be 0"},
+            {"007", ":memory:: param \"solo.min\" cannot be 007"},
+    };
+    for (size_t i = 0; i < LENGTH(refused); i++) {
+        EDITS_OWN struct tm_edits bad = entry("", 2);
+        add_param(&bad, "solo.min", refused[i].value);
+        rig_must(&rig, &bad);
+        err = (struct tm_err){0};
+        ck_assert_int_eq(tm_catalog_params(rig.catalog, &params, &err), TM_E_CORRUPT);
+        ck_assert_str_eq(err.msg, refused[i].message);
+        ck_assert_mem_eq(&params, &expected, sizeof(params));
+    }
 }
 END_TEST
 
@@ -217,6 +230,26 @@ START_TEST(the_last_writer_of_a_policy_is_known)
 }
 END_TEST
 
+START_TEST(a_full_makes_nobody_the_last_writer)
+{
+    RIG_OWN struct rig from = rig_open(":memory:");
+    RIG_OWN struct rig to = rig_open(":memory:");
+    rig_fill(&from);
+    EDITS_OWN struct tm_edits full = rig_dump(&from, 9000);
+    full.policy = text("p");
+    full.writer = text("other/2");
+    struct tm_entry_place place = rig_place(&from, true);
+    struct tm_err err = {0};
+    ok(rig_apply_at(&to, &place, &full, &err), &err);
+    struct tm_arena arena = {0};
+    struct tm_row_writer row = {0};
+    ok(tm_catalog_writer(to.catalog, text("c1"), text("p"), &arena, &row, &err), &err);
+    ck_assert(tm_slice_is(row.writer, "host/1"));
+    ck_assert_int_eq(row.time_ms, 3000);
+    tm_arena_done(&arena);
+}
+END_TEST
+
 START_TEST(an_archive_window_of_nothing_is_removed)
 {
     RIG_OWN struct rig rig = rig_open(":memory:");
@@ -269,6 +302,23 @@ START_TEST(a_catalog_is_as_it_was_when_opened_again)
 }
 END_TEST
 
+START_TEST(the_size_of_a_catalog_is_that_of_its_files)
+{
+    RIG_OWN struct rig rig = rig_open(path);
+    rig_fill(&rig);
+    struct tm_vault_totals totals = {0};
+    struct tm_err err = {0};
+    char wal[160];
+    struct stat info = {0};
+    (void)snprintf(wal, sizeof(wal), "%s-wal", path);
+    ck_assert_int_eq(stat(wal, &info), 0);
+    ok(tm_catalog_vault_totals(rig.catalog, &totals, &err), &err);
+    ck_assert_int_eq(totals.packs, 2);
+    ck_assert_int_gt(info.st_size, 0);
+    ck_assert_int_gt(totals.database_bytes, info.st_size);
+}
+END_TEST
+
 START_TEST(two_handles_see_each_others_entries)
 {
     RIG_OWN struct rig one = rig_open(path);
@@ -317,6 +367,21 @@ START_TEST(a_newer_schema_is_refused)
     ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_VERSION);
     ck_assert_str_eq(err.msg, expected);
     ck_assert_ptr_null(catalog);
+}
+END_TEST
+
+START_TEST(a_database_that_is_not_ours_is_left_alone)
+{
+    struct rig rig = rig_open(path);
+    struct tm_err err = {0};
+    ok(tm_sql_exec(rig.catalog->sql, "PRAGMA user_version = 0; PRAGMA application_id = 0", &err),
+            &err);
+    rig_done(&rig);
+    struct tm_catalog *catalog = NULL;
+    char expected[TM_ERR_MSG_MAX];
+    (void)snprintf(expected, sizeof(expected), "%s: is not a catalog", path);
+    ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_CORRUPT);
+    ck_assert_str_eq(err.msg, expected);
 }
 END_TEST
 
@@ -373,6 +438,7 @@ int main(void)
     tcase_add_test(tcase, totals_take_a_run_that_is_cut_by_its_share);
     tcase_add_test(tcase, large_runs_share_without_overflow);
     tcase_add_test(tcase, the_last_writer_of_a_policy_is_known);
+    tcase_add_test(tcase, a_full_makes_nobody_the_last_writer);
     tcase_add_test(tcase, an_archive_window_of_nothing_is_removed);
     tcase_add_test(tcase, no_catalog_is_made_in_a_folder_that_is_not_there);
     tcase_add_test(tcase, the_library_says_its_version);
@@ -380,9 +446,11 @@ int main(void)
     TCase *files = tcase_create("files");
     tcase_add_checked_fixture(files, set_up, tear_down);
     tcase_add_test(files, a_catalog_is_as_it_was_when_opened_again);
+    tcase_add_test(files, the_size_of_a_catalog_is_that_of_its_files);
     tcase_add_test(files, two_handles_see_each_others_entries);
     tcase_add_test(files, a_locked_catalog_is_busy);
     tcase_add_test(files, a_newer_schema_is_refused);
+    tcase_add_test(files, a_database_that_is_not_ours_is_left_alone);
     tcase_add_test(files, a_damaged_file_is_named_with_what_to_do);
 
     Suite *suite = suite_create("catalog_queries");
