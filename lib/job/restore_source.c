@@ -202,44 +202,49 @@ static enum tm_code enter_stretch(
     return TM_OK;
 }
 
-/* All records of a run have been seen: compare with its proof, and leave a mark for the target. */
+/* Leave a mark for the target: the run's own proof, or the digest of what was taken of it. */
 static enum tm_code leave_stretch(struct tm_source *source, struct tm_err *err)
 {
-    struct tm_id16 stored = tm_proof_take(source->stored);
-    struct tm_id16 taken = tm_proof_take(source->taken);
     source->walking = false;
     tm_block_iter_done(&source->iter);
-    if (!tm_id16_eq(&stored, &source->run->proof)) {
-        return pack_error(source, &source->range.runs[source->next_run - 1],
-                "records differ from their content proof", err);
+    struct tm_id16 proof = source->run->proof;
+    if (!source->whole) {
+        struct tm_id16 stored = tm_proof_take(source->stored);
+        proof = tm_proof_take(source->taken);
+        if (!tm_id16_eq(&stored, &source->run->proof)) {
+            return pack_error(source, &source->range.runs[source->next_run - 1],
+                    "records differ from their content proof", err);
+        }
     }
     if (source->taken_count > 0) {
         *tm_vec_push(&source->marks) = (struct tm_source_mark){
                 .count = source->taken_count,
                 .epoch = source->epoch,
-                .proof = source->whole ? stored : taken,
+                .proof = proof,
         };
     }
     return TM_OK;
 }
 
-/* Digest the record, and say whether it is within the range. */
+/* Digest the record where only a part of its run is taken, and say whether it is of that part. */
 static bool take_record(struct tm_source *source, struct tm_record *record)
 {
+    bool within = record->offset >= source->range.start && record->offset < source->range.end;
+    source->taken_count += within ? 1 : 0;
+    if (source->whole) {
+        return true;
+    }
     struct tm_id16 tag = tm_ring_tag(
             tm_vault_ring(source->vault), source->epoch, tm_block_iter_canonical(&source->iter));
     tm_proof_add(source->stored, record->timestamp_ms, &tag);
-    if (record->offset < source->range.start || record->offset >= source->range.end) {
+    if (!within) {
         return false;
     }
     if (record->timestamp_ms == 0) {
         record->timestamp_ms = 1; /* librdkafka takes 0 for "now" */
         source->zero_stamps++;
     }
-    if (!source->whole) {
-        tm_proof_add(source->taken, record->timestamp_ms, &tag);
-    }
-    source->taken_count++;
+    tm_proof_add(source->taken, record->timestamp_ms, &tag);
     return true;
 }
 

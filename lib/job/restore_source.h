@@ -2,9 +2,10 @@
 /*
  * restore_source - the stored records of a stream partition in [start, end), in offset order.
  *
- * Every run that is passed through is proved on the way: the digest of its records must be the proof
- * that stands in the pack's index. What a reader of the target must arrive at is given run by run
- * (struct tm_source_mark): for a run taken in part, the digest of that part.
+ * What a reader of the target must arrive at is given run by run (struct tm_source_mark): for a run
+ * taken whole, the content proof that stands in the pack's index, so that the target is compared with
+ * what the backup saw and not with what this reader made of it; for a run taken in part, the digest
+ * of that part, after the whole of it was compared with its proof.
  *
  * Threads: a source belongs to one thread; sources share the job's cache of open packs.
  */
