@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli.h"
@@ -67,7 +66,7 @@ static int run_check_config(const struct cli_command *command, int argc, char **
             {NULL, 0, NULL, 0},
     };
     bool read_secrets = true;
-    for (int option; (option = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
         if (option != 's') {
             return cli_answer(command, option);
         }
@@ -76,7 +75,7 @@ static int run_check_config(const struct cli_command *command, int argc, char **
     if (argc - optind > 1) {
         return cli_misuse(command, "only one FILE can be checked at a time");
     }
-    const char *path = getenv("TIDEMARK_CONFIG");
+    const char *path = cli_environment("TIDEMARK_CONFIG");
     path = path != NULL ? path : "/etc/tidemark/tidemark.yaml";
     return check(optind < argc ? argv[optind] : path, read_secrets);
 }

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int status_of(enum tm_code code)
 {
@@ -63,4 +64,14 @@ int cli_answer(const struct cli_command *command, int option)
     /* getopt_long() has named the option. */
     (void)fprintf(stderr, "usage: tidemark %s %s\n", command->words, command->operands);
     return CLI_USE;
+}
+
+int cli_next_option(int argc, char **argv, const struct option *longs)
+{
+    return getopt_long(argc, argv, "h", longs, NULL); /* NOLINT(concurrency-mt-unsafe) */
+}
+
+const char *cli_environment(const char *name)
+{
+    return getenv(name); /* NOLINT(concurrency-mt-unsafe) */
 }

@@ -51,6 +51,10 @@ int cli_misuse(const struct cli_command *command, const char *fmt, ...) TM_PRINT
 /* Answer an option that the command does not handle itself: --help, or one it does not know. */
 int cli_answer(const struct cli_command *command, int option);
 
+/* getopt_long(), and getenv(), for a process whose other threads do neither. */
+int cli_next_option(int argc, char **argv, const struct option *longs);
+const char *cli_environment(const char *name);
+
 /* The row that every table of long options has in common. */
 #define CLI_HELP_OPTION \
     { \

@@ -124,24 +124,32 @@ static void describe(struct comparison *all, int32_t partition, const struct tm_
     }
 }
 
+/* *more while both have a record and the two are the same. */
+static enum tm_code compare_next(
+        struct comparison *all, int32_t partition, bool *more, struct tm_err *err)
+{
+    const struct tm_record *meant = NULL;
+    const struct tm_record *is = NULL;
+    TM_TRY(next_record(&all->source, &meant, err));
+    TM_TRY(next_record(&all->target, &is, err));
+    if (meant != NULL || is != NULL) {
+        describe(all, partition, is, meant);
+    }
+    *more = meant != NULL && is != NULL && all->difference.len == 0;
+    all->records += *more ? 1 : 0;
+    return TM_OK;
+}
+
 static enum tm_code compare_partition(struct comparison *all, int32_t partition, struct tm_err *err)
 {
+    bool more = true;
+    enum tm_code code = TM_OK;
     TM_TRY(start_side(all, &all->source, partition, err));
     TM_TRY(start_side(all, &all->target, partition, err));
-    for (;;) {
-        const struct tm_record *meant = NULL;
-        const struct tm_record *is = NULL;
-        TM_TRY(next_record(&all->source, &meant, err));
-        TM_TRY(next_record(&all->target, &is, err));
-        if (meant == NULL && is == NULL) {
-            return TM_OK;
-        }
-        describe(all, partition, is, meant);
-        if (all->difference.len > 0) {
-            return TM_OK;
-        }
-        all->records++;
+    while (code == TM_OK && more) {
+        code = compare_next(all, partition, &more, err);
     }
+    return code;
 }
 
 static enum tm_code compare_topics(struct comparison *all, struct tm_err *err)
@@ -151,10 +159,11 @@ static enum tm_code compare_topics(struct comparison *all, struct tm_err *err)
     TM_TRY(look_up(all, err));
     TM_TRY(tm_reader_new(all->kafka, &source, &all->source.reader, err));
     TM_TRY(tm_reader_new(all->kafka, &target, &all->target.reader, err));
-    for (int32_t i = 0; i < all->partitions && all->difference.len == 0; i++) {
-        TM_TRY(compare_partition(all, i, err));
+    enum tm_code code = TM_OK;
+    for (int32_t i = 0; i < all->partitions && all->difference.len == 0 && code == TM_OK; i++) {
+        code = compare_partition(all, i, err);
     }
-    return TM_OK;
+    return code;
 }
 
 static int compare(const char *bootstrap, const char *source, const char *target)
@@ -190,7 +199,7 @@ static int run_compare(const struct cli_command *command, int argc, char **argv)
             {NULL, 0, NULL, 0},
     };
     const char *bootstrap = NULL;
-    for (int option; (option = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
         if (option != 'b') {
             return cli_answer(command, option);
         }

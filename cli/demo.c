@@ -27,6 +27,7 @@ enum {
     READY_MS = 30 * 1000,
     GRACE_MS = 20 * 1000,
     EVERY_MIN_MS = 1000,
+    EVERY_USUAL_MS = 5000,
     LOG_MAX = 16 << 20,
     LOG_SHOWN = 2000,
 };
@@ -65,7 +66,7 @@ static enum tm_code catch_signals(struct demo *demo, struct tm_err *err)
         (void)sigaddset(&set, caught[i]);
     }
     (void)signal(SIGCHLD, SIG_DFL); /* one that is ignored would never be told */
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 ||
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
             (demo->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0) {
         return tm_err_set(err, TM_E_IO, "signals cannot be caught");
     }
@@ -193,49 +194,60 @@ static enum tm_code daemon_ended(const struct demo *demo, struct tm_err *err)
             err, TM_E_IO, "tidemarkd has ended %s; above is the end of its log", tm_buf_text(&how));
 }
 
+static enum tm_code take_while_starting(
+        struct demo *demo, enum happening what, bool *ready, struct tm_err *err)
+{
+    switch (what) {
+    case MESSAGE:
+        *ready = demo_daemon_is_ready(&demo->daemon);
+        break;
+    case CHILD:
+        return demo_daemon_reap(&demo->daemon) ? daemon_ended(demo, err) : TM_OK;
+    case STOP:
+        return tm_err_set(err, TM_E_CANCELLED, "stopped before the daemon was ready");
+    case BE_STILL:
+        return stop_producing(demo, err);
+    case NOTHING:
+        break;
+    }
+    return TM_OK;
+}
+
 static enum tm_code wait_until_ready(struct demo *demo, struct tm_err *err)
 {
     int64_t deadline_ns = tm_mono_ns() + READY_MS * INT64_C(1000000);
-    for (int64_t left_ns; (left_ns = deadline_ns - tm_mono_ns()) > 0;) {
-        switch (wait_for_something(demo, left_ns / 1000000 + 1)) {
-        case MESSAGE:
-            if (demo_daemon_is_ready(&demo->daemon)) {
-                return TM_OK;
-            }
-            break;
-        case CHILD:
-            if (demo_daemon_reap(&demo->daemon)) {
-                return daemon_ended(demo, err);
-            }
-            break;
-        case STOP:
-            return tm_err_set(err, TM_E_CANCELLED, "stopped before the daemon was ready");
-        case BE_STILL:
-            TM_TRY(stop_producing(demo, err));
-            break;
-        case NOTHING:
-            break;
-        }
+    int64_t left_ns = 1;
+    bool ready = false;
+    enum tm_code code = TM_OK;
+    while (!ready && code == TM_OK && (left_ns = deadline_ns - tm_mono_ns()) > 0) {
+        enum happening what = wait_for_something(demo, left_ns / 1000000 + 1);
+        code = take_while_starting(demo, what, &ready, err);
     }
-    show_log(demo);
-    return tm_err_set(err, TM_E_TIMEOUT, "tidemarkd is not ready after %d s", READY_MS / 1000);
+    if (!ready && code == TM_OK) {
+        show_log(demo);
+        code = tm_err_set(err, TM_E_TIMEOUT, "tidemarkd is not ready after %d s", READY_MS / 1000);
+    }
+    return code;
+}
+
+static enum tm_code set_up_cluster(struct demo *demo, struct tm_err *err)
+{
+    demo->mock = tm_mock_new(BROKERS);
+    demo->settings.bootstrap = tm_mock_bootstrap(demo->mock);
+    TM_TRY(make_topics(demo, err));
+    TM_TRY(demo_feed_open(demo->settings.bootstrap, &demo->feed, err));
+    TM_TRY(demo_feed_fill(demo->feed, err));
+    return demo->options->still ? stop_producing(demo, err) : TM_OK;
 }
 
 static enum tm_code set_up(struct demo *demo, struct tm_err *err)
 {
     TM_TRY(catch_signals(demo, err));
     TM_TRY(demo_place_make(&demo->place, demo->options->folder, err));
-    demo->mock = tm_mock_new(BROKERS);
-    demo->settings.bootstrap = tm_mock_bootstrap(demo->mock);
-    demo->settings.every_ms = demo->options->every_ms;
+    TM_TRY(set_up_cluster(demo, err));
     choose_listen(demo);
-    TM_TRY(make_topics(demo, err));
+    demo->settings.every_ms = demo->options->every_ms;
     TM_TRY(demo_place_configure(&demo->place, &demo->settings, err));
-    TM_TRY(demo_feed_open(demo->settings.bootstrap, &demo->feed, err));
-    TM_TRY(demo_feed_fill(demo->feed, err));
-    if (demo->options->still) {
-        TM_TRY(stop_producing(demo, err));
-    }
     TM_TRY(start_daemon(demo, err));
     TM_TRY(wait_until_ready(demo, err));
     return demo_place_write_env(&demo->place, &demo->settings, demo->daemon.pid, err);
@@ -297,29 +309,35 @@ static enum tm_code feed_more(struct demo *demo, struct tm_err *err)
     return full ? stop_producing(demo, err) : TM_OK;
 }
 
+static enum tm_code take(struct demo *demo, enum happening what, bool *enough, struct tm_err *err)
+{
+    switch (what) {
+    case STOP:
+        *enough = true;
+        break;
+    case BE_STILL:
+        return stop_producing(demo, err);
+    case CHILD:
+        return demo_daemon_reap(&demo->daemon) ? daemon_ended(demo, err) : TM_OK;
+    case MESSAGE:
+        (void)demo_daemon_is_ready(&demo->daemon); /* read, so that it is gone */
+        break;
+    case NOTHING:
+        return feed_more(demo, err);
+    }
+    return TM_OK;
+}
+
 /* Until a signal says that it is enough. */
 static enum tm_code live(struct demo *demo, struct tm_err *err)
 {
-    for (;;) {
-        switch (wait_for_something(demo, demo->still ? -1 : FEED_MS)) {
-        case STOP:
-            return TM_OK;
-        case BE_STILL:
-            TM_TRY(stop_producing(demo, err));
-            break;
-        case CHILD:
-            if (demo_daemon_reap(&demo->daemon)) {
-                return daemon_ended(demo, err);
-            }
-            break;
-        case MESSAGE:
-            (void)demo_daemon_is_ready(&demo->daemon); /* read, so that it is gone */
-            break;
-        case NOTHING:
-            TM_TRY(feed_more(demo, err));
-            break;
-        }
+    bool enough = false;
+    enum tm_code code = TM_OK;
+    while (!enough && code == TM_OK) {
+        enum happening what = wait_for_something(demo, demo->still ? -1 : FEED_MS);
+        code = take(demo, what, &enough, err);
     }
+    return code;
 }
 
 static int run(const struct demo_options *options)
@@ -350,9 +368,9 @@ static int run_demo(const struct cli_command *command, int argc, char **argv)
             CLI_HELP_OPTION,
             {NULL, 0, NULL, 0},
     };
-    struct demo_options options = {.every_ms = 5000};
-    struct tm_err err = {0};
-    for (int option; (option = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    struct demo_options options = {.every_ms = EVERY_USUAL_MS};
+    const char *every = NULL;
+    for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
         switch (option) {
         case 'd':
             options.folder = optarg;
@@ -361,9 +379,7 @@ static int run_demo(const struct cli_command *command, int argc, char **argv)
             options.listen = optarg;
             break;
         case 'e':
-            if (tm_parse_duration_ms(optarg, &options.every_ms, &err) != TM_OK) {
-                return cli_misuse(command, "--policy-every: %s", err.msg);
-            }
+            every = optarg;
             break;
         case 's':
             options.still = true;
@@ -372,8 +388,12 @@ static int run_demo(const struct cli_command *command, int argc, char **argv)
             return cli_answer(command, option);
         }
     }
+    struct tm_err err = {0};
     if (optind < argc) {
         return cli_misuse(command, "\"%s\" is not an option", argv[optind]);
+    }
+    if (every != NULL && tm_parse_duration_ms(every, &options.every_ms, &err) != TM_OK) {
+        return cli_misuse(command, "--policy-every: %s", err.msg);
     }
     if (options.every_ms < EVERY_MIN_MS) {
         return cli_misuse(command, "--policy-every is at least 1s");

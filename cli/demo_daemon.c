@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/text.h"
+#include "cli.h"
 
 enum { PATH_TEXT_MAX = 4096, DATAGRAM_MAX = 1024, NO_EXEC = 127 };
 
@@ -60,7 +61,7 @@ enum tm_code demo_daemon_find(struct tm_buf *out, struct tm_err *err)
     if (find_beside(out)) {
         return TM_OK;
     }
-    const char *at = getenv("PATH");
+    const char *at = cli_environment("PATH");
     while (at != NULL && *at != '\0') {
         size_t len = strcspn(at, ":");
         if (len > 0 && try_folder(tm_slice_of(at, len), "", out)) {
@@ -137,7 +138,7 @@ static _Noreturn void become(const char *program, const struct start *start)
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() == start->parent && dup2(start->null_fd, STDIN_FILENO) >= 0 &&
             dup2(start->log_fd, STDOUT_FILENO) >= 0 && dup2(start->log_fd, STDERR_FILENO) >= 0 &&
-            sigprocmask(SIG_SETMASK, &none, NULL) == 0) {
+            pthread_sigmask(SIG_SETMASK, &none, NULL) == 0) {
         (void)execve(program, start->arguments, start->environment);
     }
     _exit(NO_EXEC);

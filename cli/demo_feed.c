@@ -39,10 +39,11 @@ struct demo_feed {
 
 static enum tm_code open_topic(struct demo_feed *feed, struct demo_topic *topic, struct tm_err *err)
 {
-    for (int32_t i = 0; i < topic->partitions; i++) {
-        TM_TRY(tm_writer_partition(feed->writer, topic->name, i, 0, &topic->parts[i], err));
+    enum tm_code code = TM_OK;
+    for (int32_t i = 0; i < topic->partitions && code == TM_OK; i++) {
+        code = tm_writer_partition(feed->writer, topic->name, i, 0, &topic->parts[i], err);
     }
-    return TM_OK;
+    return code;
 }
 
 enum tm_code demo_feed_open(const char *bootstrap, struct demo_feed **out, struct tm_err *err)
@@ -103,25 +104,28 @@ enum tm_code demo_feed_settle(struct demo_feed *feed, struct tm_err *err)
     return tm_writer_flush(feed->writer, SETTLE_MS, NULL, err);
 }
 
+static enum tm_code send_some(
+        struct demo_feed *feed, struct demo_topic *topic, int64_t count, struct tm_err *err)
+{
+    enum tm_code code = TM_OK;
+    for (int64_t i = 0; i < count && !feed->full && code == TM_OK; i++) {
+        code = send_next(feed, topic, err);
+    }
+    return code;
+}
+
 enum tm_code demo_feed_fill(struct demo_feed *feed, struct tm_err *err)
 {
-    while (feed->orders.count < DEMO_ORDERS && !feed->full) {
-        TM_TRY(send_next(feed, &feed->orders, err));
-    }
-    while (feed->customers.count < DEMO_CUSTOMERS && !feed->full) {
-        TM_TRY(send_next(feed, &feed->customers, err));
-    }
+    TM_TRY(send_some(feed, &feed->orders, DEMO_ORDERS, err));
+    TM_TRY(send_some(feed, &feed->customers, DEMO_CUSTOMERS, err));
     return demo_feed_settle(feed, err);
 }
 
 enum tm_code demo_feed_more(struct demo_feed *feed, bool *full, struct tm_err *err)
 {
-    for (int i = 0; i < ORDERS_A_TIME && !feed->full; i++) {
-        TM_TRY(send_next(feed, &feed->orders, err));
-    }
-    if (feed->times++ % TIMES_A_CUSTOMER == 0 && !feed->full) {
-        TM_TRY(send_next(feed, &feed->customers, err));
-    }
+    bool changes = feed->times++ % TIMES_A_CUSTOMER == 0;
+    TM_TRY(send_some(feed, &feed->orders, ORDERS_A_TIME, err));
+    TM_TRY(send_some(feed, &feed->customers, changes ? 1 : 0, err));
     *full = feed->full;
     return TM_OK;
 }

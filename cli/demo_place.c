@@ -11,14 +11,15 @@
 
 #include "base/fs.h"
 #include "base/text.h"
+#include "cli.h"
 
 enum {
-    SOCKET_PATH_MAX = 107, /* sun_path, with a NUL */
-    OPEN_FOLDERS = 16,     /* of nftw(3) at once */
+    SOCKET_PATH_MAX = 107,                     /* sun_path, with a NUL */
+    SOCKET_NAME_LEN = sizeof("/api.sock") - 1, /* the longest */
+    OPEN_FOLDERS = 16,                         /* of nftw(3) at once */
 };
 
 static const char *const transient[] = {"demo.env", "still", "notify"}; /* of this run alone */
-static const char longest_name[] = "/api.sock"; /* of the sockets in the folder */
 
 static enum tm_code io_failed(const char *path, struct tm_err *err)
 {
@@ -35,7 +36,7 @@ void demo_place_path(const struct demo_place *place, const char *name, struct tm
 
 static enum tm_code make_temporary(struct demo_place *place, struct tm_err *err)
 {
-    const char *parent = getenv("TMPDIR");
+    const char *parent = cli_environment("TMPDIR");
     TM_BUF_OWN struct tm_buf path = {0};
     tm_buf_add_fmt(
             &path, "%s/tidemark-demo.XXXXXX", parent != NULL && parent[0] == '/' ? parent : "/tmp");
@@ -54,7 +55,7 @@ static enum tm_code check_empty(const char *path, struct tm_err *err)
         return io_failed(path, err);
     }
     size_t count = 0;
-    while (readdir(folder) != NULL) {
+    while (readdir(folder) != NULL) { /* NOLINT: the stream is this thread's own */
         count++;
     }
     (void)closedir(folder);
@@ -85,7 +86,7 @@ static enum tm_code check_path(const struct demo_place *place, struct tm_err *er
             return tm_err_set(err, TM_E_USAGE, "the folder's path holds a control character");
         }
     }
-    if (place->folder.len + sizeof(longest_name) - 1 > SOCKET_PATH_MAX) {
+    if (place->folder.len + SOCKET_NAME_LEN > SOCKET_PATH_MAX) {
         return tm_err_set(err, TM_E_USAGE,
                 "%s is too long for the path of a socket in it; hint: give a shorter --dir",
                 tm_buf_text(&place->folder));
@@ -117,6 +118,7 @@ static void remove_file(const struct demo_place *place, const char *name)
 void demo_place_leave(struct demo_place *place)
 {
     if (place->is_ours) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread walks or changes folder */
         (void)nftw(tm_buf_text(&place->folder), remove_entry, OPEN_FOLDERS,
                 FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     } else if (place->folder.len > 0) {

@@ -40,10 +40,11 @@ static size_t common_length(struct tm_slice a, struct tm_slice b)
 static bool bytes_differ(
         const char *what, struct tm_slice is, struct tm_slice meant, struct tm_buf *out)
 {
-    if ((is.at == NULL) == (meant.at == NULL) && tm_slice_eq(is, meant)) {
+    bool has_null = is.at == NULL || meant.at == NULL;
+    size_t common = has_null ? 0 : common_length(is, meant);
+    if (has_null ? is.at == meant.at : common == is.len && common == meant.len) {
         return false;
     }
-    size_t common = common_length(is, meant);
     tm_buf_add_fmt(out, "%s is ", what);
     show(is, out);
     tm_buf_add_text(out, ", not ");

@@ -17,7 +17,7 @@ enum { WORDS_MAX = 2 };
 static int run_version(const struct cli_command *command, int argc, char **argv)
 {
     static const struct option longs[] = {CLI_HELP_OPTION, {NULL, 0, NULL, 0}};
-    int option = getopt_long(argc, argv, "h", longs, NULL);
+    int option = cli_next_option(argc, argv, longs);
     if (option != -1) {
         return cli_answer(command, option);
     }

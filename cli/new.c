@@ -9,7 +9,7 @@
 static int run_key_new(const struct cli_command *command, int argc, char **argv)
 {
     static const struct option longs[] = {CLI_HELP_OPTION, {NULL, 0, NULL, 0}};
-    int option = getopt_long(argc, argv, "h", longs, NULL);
+    int option = cli_next_option(argc, argv, longs);
     if (option != -1) {
         return cli_answer(command, option);
     }
@@ -83,7 +83,7 @@ static int run_token_new(const struct cli_command *command, int argc, char **arg
             {NULL, 0, NULL, 0},
     };
     struct token_options given = {0};
-    for (int option; (option = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
         switch (option) {
         case 'n':
             given.name = optarg;

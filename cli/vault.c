@@ -103,7 +103,7 @@ static int run_vault_init(const struct cli_command *command, int argc, char **ar
     };
     const char *key_file = NULL;
     const char *passphrase_file = NULL;
-    for (int option; (option = getopt_long(argc, argv, "h", longs, NULL)) != -1;) {
+    for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
         if (option == 'k') {
             key_file = optarg;
         } else if (option == 'p') {
