@@ -92,10 +92,9 @@ static enum tm_code publish(struct attempt *attempt, struct tm_err *err)
     if (code != TM_OK || !mine) {
         return code;
     }
+    TM_FAULT("vault.commit.created");
     if (attempt->entry.edits.full) {
         TM_FAULT("vault.full.created");
-    } else {
-        TM_FAULT("vault.commit.created");
     }
 
     bool same;
@@ -200,8 +199,9 @@ enum tm_code tm_vault_commit(struct tm_vault *vault, const struct tm_fold *fold,
         if (code == TM_OK && !attempt.done) {
             /* Lost the race, or wrote into a hole. Or neither, and an answer was damaged on its way:
              * then the refresh meets the very entry. */
-            struct tm_head head = tm_log_head(&attempt.entry);
-            code = tm_log_refresh(vault, fold, &head, &attempt.done, err);
+            struct tm_log_watch watch = {.head = tm_log_head(&attempt.entry)};
+            code = tm_log_refresh(vault, fold, &watch, err);
+            attempt.done = watch.met;
         }
     }
     struct tm_head head = tm_log_head(&attempt.entry);

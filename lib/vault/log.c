@@ -83,8 +83,7 @@ struct walk {
     const struct tm_fold *fold;
     struct tm_head base; /* where this refresh began to fold */
     uint64_t reach;      /* entries up to here are known to be there */
-    const struct tm_head *watch;
-    bool *met;
+    struct tm_log_watch *watch;
 };
 
 static enum tm_code apply_read(
@@ -92,34 +91,33 @@ static enum tm_code apply_read(
 {
     enum tm_code code = tm_log_apply(walk->fold, entry, err);
     struct tm_head head = tm_log_head(entry);
-    if (code == TM_OK && walk->watch != NULL && same_head(walk->watch, &head)) {
-        *walk->met = true;
+    if (code == TM_OK && walk->watch != NULL && same_head(&walk->watch->head, &head)) {
+        walk->watch->met = true;
     }
     return code;
 }
 
-/* Read the full that the newest entry is, or names. `read` is room for it. */
-static enum tm_code find_full(struct tm_vault *vault, const struct tm_log_entry *newest,
-        struct tm_log_entry *read, const struct tm_log_entry **out, struct tm_err *err)
+/* The full that the newest entry is, or names; `read` is room for it. NULL: see `err`. */
+static const struct tm_log_entry *find_full(struct tm_vault *vault,
+        const struct tm_log_entry *newest, struct tm_log_entry *read, struct tm_err *err)
 {
     if (newest->place.back == 0) {
-        *out = newest;
-        return TM_OK;
+        return newest;
     }
     uint64_t seq = newest->place.seq - newest->place.back;
     enum tm_code code = read_entry(vault, seq, read, err);
-    if (code == TM_E_MISSING) {
-        err->code = code = TM_E_CORRUPT;
-    } else if (code == TM_OK && !read->edits.full) {
+    if (code == TM_OK && read->edits.full) {
+        return read;
+    }
+    if (code == TM_OK) {
         char name[TM_OBJECT_NAME_MAX];
         tm_log_name(seq, name);
-        code = tm_err_set(err, TM_E_CORRUPT, "%s: not a full", name);
+        (void)tm_err_set(err, TM_E_CORRUPT, "%s: not a full", name);
+    } else if (code == TM_E_MISSING) {
+        err->code = TM_E_CORRUPT;
     }
-    if (code != TM_OK) {
-        return tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
-    }
-    *out = read;
-    return TM_OK;
+    (void)tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
+    return NULL;
 }
 
 /* Fold the newest full into an empty fold; it is the walk's base. */
@@ -127,12 +125,9 @@ static enum tm_code apply_full(
         struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
 {
     struct tm_log_entry read = {0};
-    const struct tm_log_entry *full = NULL;
-    enum tm_code code = find_full(walk->vault, newest, &read, &full, err);
-    if (code == TM_OK) {
-        code = apply_read(walk, full, err);
-    }
-    if (code == TM_OK) {
+    const struct tm_log_entry *full = find_full(walk->vault, newest, &read, err);
+    enum tm_code code = full != NULL ? apply_read(walk, full, err) : err->code;
+    if (full != NULL && code == TM_OK) {
         walk->base = tm_log_head(full);
     }
     tm_edits_done(&read.edits);
@@ -269,9 +264,9 @@ static enum tm_code begin(struct walk *walk, struct tm_err *err)
 }
 
 enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
-        const struct tm_head *watch, bool *met, struct tm_err *err)
+        struct tm_log_watch *watch, struct tm_err *err)
 {
-    struct walk walk = {.vault = vault, .fold = fold, .watch = watch, .met = met};
+    struct walk walk = {.vault = vault, .fold = fold, .watch = watch};
     int64_t since_ns = tm_vault_now_ns(vault);
     enum tm_code code = begin(&walk, err);
     if (code == TM_OK) {
@@ -290,5 +285,5 @@ enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
 enum tm_code tm_vault_refresh(
         struct tm_vault *vault, const struct tm_fold *fold, struct tm_err *err)
 {
-    return tm_log_refresh(vault, fold, NULL, NULL, err);
+    return tm_log_refresh(vault, fold, NULL, err);
 }

@@ -62,12 +62,14 @@ struct tm_head tm_log_head(const struct tm_log_entry *entry);
 enum tm_code tm_log_apply(const struct tm_fold *fold, const struct tm_log_entry *entry,
         struct tm_err *err) TM_MUST_CHECK;
 
-/*
- * tm_vault_refresh(), watching for an entry: *met is set (never cleared) when the entry `watch` was
- * folded as part of the chain. Both may be NULL.
- */
+/* An entry that may be met while the log is folded. */
+struct tm_log_watch {
+    struct tm_head head;
+    bool met; /* it was folded, as part of the chain */
+};
+/* tm_vault_refresh(), with an eye on an entry; `watch` may be NULL. */
 enum tm_code tm_log_refresh(struct tm_vault *vault, const struct tm_fold *fold,
-        const struct tm_head *watch, bool *met, struct tm_err *err) TM_MUST_CHECK;
+        struct tm_log_watch *watch, struct tm_err *err) TM_MUST_CHECK;
 
 /* Write a full behind the fold's head. Losing the race for that number is success too. */
 enum tm_code tm_log_write_full(

@@ -290,10 +290,9 @@ static enum tm_code find_place(struct tm_pack *pack, const struct tm_block_info 
     }
     const struct tm_frame *frame = find_content(holder, &info->content_id);
     if (frame == NULL) {
-        enum tm_code code =
-                tm_err_set(err, TM_E_UNSUPPORTED, "its content is not in %s", holder->name);
+        (void)tm_err_set(err, TM_E_UNSUPPORTED, "its content is not in %s", holder->name);
         tm_pack_close(opened);
-        return code;
+        return TM_E_UNSUPPORTED;
     }
     *out = (struct place){.pack = holder, .frame = frame, .opened = opened};
     return TM_OK;

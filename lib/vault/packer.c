@@ -203,6 +203,7 @@ static enum tm_code begin_pack(struct tm_packer *packer, struct tm_err *err)
     struct pack *pack = tm_xalloc(1, sizeof(*pack));
     pack->number = ++packer->begun;
     pack->writer = writer;
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     *tm_vec_push(&packer->packs) = pack;
     packer->open = pack;
     return TM_OK;
@@ -283,6 +284,7 @@ static void seal_job(void *arg)
     tm_block_free(job->block);
 
     lock(packer);
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     *tm_vec_push(&packer->tools) = tools;
     if (code != TM_OK) {
         fail(packer, &err);
@@ -331,7 +333,20 @@ static struct pack *next_ready(const struct tm_packer *packer)
     return NULL;
 }
 
-/* A pack that is closed and sealed belongs to the uploader alone. */
+/* Without the lock: a pack that is closed and sealed belongs to the uploader alone. */
+static enum tm_code store_pack(struct pack *pack, struct tm_err *err)
+{
+    struct tm_packed *packed = &pack->packed;
+    enum tm_code code = tm_pack_writer_finish(
+            pack->writer, pack->streams.at, pack->streams.count, &packed->name, &packed->size, err);
+    if (code == TM_OK) {
+        packed->stored_ms = tm_now_ms();
+        tm_pack_writer_free(pack->writer);
+        pack->writer = NULL;
+    }
+    return code;
+}
+
 static void *upload(void *arg)
 {
     struct tm_packer *packer = arg;
@@ -344,12 +359,7 @@ static void *upload(void *arg)
         }
         unlock(packer);
         struct tm_err err = {0};
-        enum tm_code code = tm_pack_writer_finish(pack->writer, pack->streams.at,
-                pack->streams.count, &pack->packed.name, &pack->packed.size, &err);
-        pack->packed.stored_ms = tm_now_ms();
-        if (code == TM_OK) {
-            tm_pack_writer_free(TM_TAKE(pack->writer));
-        }
+        enum tm_code code = store_pack(pack, &err);
         lock(packer);
         if (code == TM_OK) {
             pack->state = PACK_STORED;
