@@ -117,8 +117,7 @@ const char *tm_value_resolve(struct tm_loader *loader, const char *path)
 void tm_value_check_exposed(struct tm_spot *spot)
 {
     struct tm_loader *loader = spot->loader;
-    bool by_reference = spot->ref != NULL || strncmp(spot->node->text, "${", 2) == 0;
-    if (by_reference) {
+    if (spot->ref != NULL) { /* the default of ${env:NAME:-default} stands in the file */
         return;
     }
     if ((loader->mode & 0004) != 0) {

@@ -238,6 +238,11 @@ static const struct {
      "4:71: error: server.socket_group: ${credential:../a}: the name of a credential is a file's name, without a "
      "folder\n"},
 
+    {SERVER "{socket: '${credential:.a}', tokens_file: '${credential:a/b}'}\n",
+     "4:18: error: server.socket: ${credential:.a}: the name of a credential is a file's name, without a folder\n"
+     "4:51: error: server.tokens_file: ${credential:a/b}: the name of a credential is a file's name, without a "
+     "folder\n"},
+
     /* warnings */
     {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '@hourly', rpo: 15m}]\n",
      "4:100: warning: policies[0]: rpo is 15m but runs are up to 1h apart; the objective will be breached every "
@@ -251,6 +256,9 @@ static const struct {
 
     /* and what gives none */
     {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '@every 15m', rpo: 15m}]\n", ""},
+    {SERVER "{socket_group: 0123456789012345678901234567890123456789012345678901234567890123}\n", ""},
+    {VERSION "vaults: [{name: a, type: disk, path: '${env:A}', key_file: /k},\n"
+             "{name: b, type: disk, path: '${env:B}', key_file: /k}]\n", ""}, /* not known: may differ */
     {HEAD "server:\n  # all comments\n", ""},
     {HEAD "server: {listen: '[::1]:1', metrics_listen: 'localhost:0'}\n", ""},
     {HEAD "server: {listen: '127.0.0.1:0', metrics_listen: '127.0.0.1:0'}\n", ""},
@@ -423,7 +431,8 @@ static const char every_option[] =
         "  isolation: read_uncommitted\n"
         "  from: latest\n"
         "  limits: {workers: 2}\n"
-        "- {name: q, cluster: c, vault: w, topics: {include: '*'}, schedule: ''}\n";
+        "- {name: q, cluster: c, vault: w, topics: {include: '*'}, schedule: '',\n"
+        "   internal_topics: false}\n";
 
 START_TEST(every_option_reaches_its_place)
 {

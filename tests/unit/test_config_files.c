@@ -17,6 +17,7 @@ static struct folder set_up(void)
     write_in(&folder, "shared.key", key, KEY_BYTES, 0440);
     write_in(&folder, "open.key", key, KEY_BYTES, 0644);
     write_in(&folder, "short.key", key, 16, 0600);
+    write_in(&folder, "long.key", key, KEY_BYTES + 1, 0600); /* with the literal's NUL */
     char *large = calloc(1, 4097);
     write_in(&folder, "large.key", large, 4097, 0600);
     free(large);
@@ -28,6 +29,7 @@ static struct folder set_up(void)
     write_in(&folder, "nul", "a\0b", 3, 0600);
     ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", folder.path, 1), 0);
     ck_assert_int_eq(setenv("T_WORD", "s3cret", 1), 0);
+    ck_assert_int_eq(setenv("T_LINE", "s3cret\n", 1), 0);
     ck_assert_int_eq(setenv("T_GLOB", "s3cret(", 1), 0);
     ck_assert_int_eq(setenv("T_EMPTY", "", 1), 0);
     ck_assert_int_eq(unsetenv("T_NOT_SET"), 0);
@@ -91,6 +93,8 @@ static const struct {
      "with \"tidemark key new\"\n"},
     {VAULT "key_file: DIR}]\n",
      "51: error: vaults[0].key_file: DIR is not a regular file\n"},
+    {VAULT "key_file: long.key}]\n",
+     "51: error: vaults[0].key_file: DIR/long.key has 33 bytes, 32 are needed; make one with \"tidemark key new\"\n"},
     {VAULT "key_file: large.key}]\n",
      "51: error: vaults[0].key_file: DIR/large.key has more than 4096 bytes\n"},
     {VAULT "key_file: \"a\\tb\"}]\n",
@@ -196,6 +200,7 @@ static const struct {
     {"'${file:DIR/two-lines}'",    "s3cret\n"}, /* one newline is the file's */
     {"'${credential:word}'",       "s3cret"},
     {"'${env:T_WORD}'",            "s3cret"},
+    {"'${env:T_LINE}'",            "s3cret"},
     {"'${env:T_WORD:-other}'",     "s3cret"},
 };
 /* clang-format on */
@@ -216,10 +221,15 @@ START_TEST(a_passphrase_is_a_text_without_its_newline)
 }
 END_TEST
 
+static const char *const exposed[] = {
+        VAULT "passphrase: s3cret}]\n",
+        VAULT "passphrase: '${env:T_NOT_SET:-s3cret}'}]\n",
+};
+
 START_TEST(a_secret_in_the_file_is_remarked_on)
 {
     struct folder folder = set_up();
-    static const char text[] = VAULT "passphrase: s3cret}]\n";
+    const char *text = exposed[_i];
     struct parsed parsed = load(&folder, text, 0640);
     char *report = report_in(&folder, &parsed.report);
     ck_assert_str_eq(report, AT "53: warning: vaults[0].passphrase: a secret stands in this file; "
@@ -367,7 +377,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_key_file_is_32_bytes_as_they_are, 0, (int)LENGTH(key_files));
     tcase_add_loop_test(
             tcase, a_passphrase_is_a_text_without_its_newline, 0, (int)LENGTH(passphrases));
-    tcase_add_test(tcase, a_secret_in_the_file_is_remarked_on);
+    tcase_add_loop_test(tcase, a_secret_in_the_file_is_remarked_on, 0, (int)LENGTH(exposed));
     tcase_add_test(tcase, properties_take_references);
     tcase_add_test(tcase, a_tokens_file_gives_tokens);
     tcase_add_test(tcase, errors_in_the_tokens_file_have_its_name_and_come_last);
