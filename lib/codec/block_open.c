@@ -252,8 +252,7 @@ static void check_solo(struct walk *walk, const struct tm_run *run)
     size_t value = tm_rd_left(&walk->content);
     (void)tm_rd_bytes(&walk->content, value);
     size_t bytes = prefix + tm_varint_length((uint64_t)value + 1) + value;
-    if (tm_rd_ok(&walk->positions) &&
-            ((int64_t)bytes != run->bytes || run->largest != run->bytes)) {
+    if (tm_rd_ok(&walk->positions) && (int64_t)bytes != run->bytes) {
         tm_rd_fail(&walk->positions, "the record's length is not that of the index row");
     }
 }

@@ -218,15 +218,16 @@ START_TEST(hostile_frames_are_refused_by_name)
 }
 END_TEST
 
-/* A frame that is authentic and decompresses to more than its row says. */
+/* A frame that is authentic and decompresses to more, or less, than its row says. */
 START_TEST(a_compressed_frame_must_have_its_length)
 {
     struct tm_sealed sealed = small_block(false, 0);
+    struct tm_frame *frame = &sealed.info.content;
     uint8_t zeros[4000] = {0};
+    size_t len = _i == 0 ? sizeof(zeros) : (size_t)frame->raw - 1;
     TM_BUF_OWN struct tm_buf packed = {0};
     TM_OWN(tm_zstd_free) struct tm_zstd *zstd = tm_zstd_new();
-    tm_zstd_pack(zstd, 1, tm_slice_of(zeros, sizeof(zeros)), &packed);
-    struct tm_frame *frame = &sealed.info.content;
+    tm_zstd_pack(zstd, 1, tm_slice_of(zeros, len), &packed);
     tm_buf_clear(&sealed.content);
     tm_frame_seal(fix.key, &vault_id, TM_FRAME_CONTENT, frame->counter, tm_buf_slice(&packed),
             &sealed.content);
@@ -237,15 +238,26 @@ START_TEST(a_compressed_frame_must_have_its_length)
     ck_assert_int_eq(open_sealed(&sealed, &view, &err), TM_E_CORRUPT);
     char expected[TM_ERR_MSG_MAX];
     (void)snprintf(expected, sizeof(expected),
-            "block: content: zstd frame: 4000 bytes, at most %d expected", (int)frame->raw);
+            _i == 0 ? "block: content: zstd frame: %zu bytes, at most %d expected"
+                    : "block: content: %zu bytes when opened, not %d",
+            len, (int)frame->raw);
     ck_assert_str_eq(err.msg, expected);
+    tm_block_view_done(&view);
+    tm_sealed_done(&sealed);
+}
+END_TEST
 
+START_TEST(a_frame_must_have_its_stored_length)
+{
+    struct tm_sealed sealed = small_block(false, 3);
+    struct tm_block_view view = {0};
+    struct tm_err err = {0};
     sealed.content.len--;
-    err = (struct tm_err){0};
     ck_assert_int_eq(open_sealed(&sealed, &view, &err), TM_E_CORRUPT);
+    char expected[TM_ERR_MSG_MAX];
+    int stored = (int)sealed.info.content.stored;
     (void)snprintf(expected, sizeof(expected),
-            "block: content: %d bytes, not the %d of its index row", (int)frame->stored - 1,
-            (int)frame->stored);
+            "block: content: %d bytes, not the %d of its index row", stored - 1, stored);
     ck_assert_str_eq(err.msg, expected);
     tm_block_view_done(&view);
     tm_sealed_done(&sealed);
@@ -289,7 +301,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_flipped_byte_anywhere_is_found, 0, 4);
     tcase_add_test(tcase, a_row_that_does_not_fit_its_frames_is_refused);
     tcase_add_loop_test(tcase, hostile_frames_are_refused_by_name, 0, (int)LENGTH(hostiles));
-    tcase_add_test(tcase, a_compressed_frame_must_have_its_length);
+    tcase_add_loop_test(tcase, a_compressed_frame_must_have_its_length, 0, 2);
+    tcase_add_test(tcase, a_frame_must_have_its_stored_length);
 #ifdef TM_FAULT_POINTS
     tcase_add_loop_test(tcase, a_frame_that_opens_to_other_bytes_is_not_given_out, 0, 2);
 #endif
