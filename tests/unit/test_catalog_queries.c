@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of lib/catalog: what it answers, and how it takes files that are locked, newer or damaged. */
+/* Unit tests of lib/catalog: what it answers about streams, runs, params and writers. */
 #include <check.h>
-#include <errno.h>
-#include <sys/stat.h>
 
 #include "catalog_rig.h"
-
-/* Questions -------------------------------------------------------------------------------- */
 
 START_TEST(a_topic_answers_with_its_newest_stream)
 {
@@ -265,169 +261,6 @@ START_TEST(an_archive_window_of_nothing_is_removed)
 }
 END_TEST
 
-/* Files ------------------------------------------------------------------------------------ */
-
-static char path[128];
-
-static void set_up(void)
-{
-    rig_temp_path(path);
-}
-
-static void tear_down(void)
-{
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    for (size_t i = 0; i < LENGTH(ends); i++) {
-        char name[160];
-        (void)snprintf(name, sizeof(name), "%s%s", path, ends[i]);
-        (void)unlink(name);
-    }
-    *strrchr(path, '/') = '\0';
-    ck_assert_int_eq(rmdir(path), 0);
-}
-
-START_TEST(a_catalog_is_as_it_was_when_opened_again)
-{
-    TM_BUF_OWN struct tm_buf before = {0};
-    TM_BUF_OWN struct tm_buf after = {0};
-    struct rig rig = rig_open(path);
-    rig_fill(&rig);
-    rig_body(&rig, 9999, &before);
-    rig_done(&rig);
-    rig = rig_open(path);
-    rig_body(&rig, 9999, &after);
-    assert_same_body(&before, &after, "opened again");
-    ck_assert_uint_eq(rig_state(&rig).head.seq, 2);
-    rig_done(&rig);
-}
-END_TEST
-
-START_TEST(the_size_of_a_catalog_is_that_of_its_files)
-{
-    RIG_OWN struct rig rig = rig_open(path);
-    rig_fill(&rig);
-    struct tm_vault_totals totals = {0};
-    struct tm_err err = {0};
-    char wal[160];
-    struct stat info = {0};
-    (void)snprintf(wal, sizeof(wal), "%s-wal", path);
-    ck_assert_int_eq(stat(wal, &info), 0);
-    ok(tm_catalog_vault_totals(rig.catalog, &totals, &err), &err);
-    ck_assert_int_eq(totals.packs, 2);
-    ck_assert_int_gt(info.st_size, 0);
-    ck_assert_int_gt(totals.database_bytes, info.st_size);
-}
-END_TEST
-
-START_TEST(two_handles_see_each_others_entries)
-{
-    RIG_OWN struct rig one = rig_open(path);
-    RIG_OWN struct rig two = rig_open(path);
-    rig_fill(&one);
-    EDITS_OWN struct tm_edits edits = entry("p", 4000);
-    rig_must(&two, &edits);
-    ck_assert_uint_eq(rig_state(&one).head.seq, 3);
-}
-END_TEST
-
-START_TEST(a_locked_catalog_is_busy)
-{
-    RIG_OWN struct rig one = rig_open(path);
-    RIG_OWN struct rig two = rig_open(path);
-    rig_fill(&one);
-    struct tm_err err = {0};
-    ok(tm_sql_exec(one.catalog->sql, "BEGIN IMMEDIATE", &err), &err);
-    tm_sql_set_busy_timeout(two.catalog->sql, 20);
-    EDITS_OWN struct tm_edits edits = entry("p", 4000);
-    ck_assert_int_eq(rig_apply(&two, &edits, &err), TM_E_BUSY);
-    char expected[TM_ERR_MSG_MAX];
-    (void)snprintf(
-            expected, sizeof(expected), "%s: locked by someone else for longer than 20 ms", path);
-    ck_assert_str_eq(err.msg, expected);
-    ck_assert(tm_code_retryable(err.code));
-
-    /* Readers are not kept waiting, and the next try succeeds. */
-    ck_assert_int_eq(tail_of(&two, 1, 0).next, 150);
-    err = (struct tm_err){0};
-    ok(tm_sql_exec(one.catalog->sql, "COMMIT", &err), &err);
-    rig_must(&two, &edits);
-}
-END_TEST
-
-START_TEST(a_newer_schema_is_refused)
-{
-    struct rig rig = rig_open(path);
-    struct tm_err err = {0};
-    ok(tm_sql_exec(rig.catalog->sql, "PRAGMA user_version = 9", &err), &err);
-    rig_done(&rig);
-    struct tm_catalog *catalog = NULL;
-    char expected[TM_ERR_MSG_MAX];
-    (void)snprintf(expected, sizeof(expected),
-            "%s: the catalog was written by a newer version (schema 9, this one knows 1)", path);
-    ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_VERSION);
-    ck_assert_str_eq(err.msg, expected);
-    ck_assert_ptr_null(catalog);
-}
-END_TEST
-
-START_TEST(a_database_that_is_not_ours_is_left_alone)
-{
-    struct rig rig = rig_open(path);
-    struct tm_err err = {0};
-    ok(tm_sql_exec(rig.catalog->sql, "PRAGMA user_version = 0; PRAGMA application_id = 0", &err),
-            &err);
-    rig_done(&rig);
-    struct tm_catalog *catalog = NULL;
-    char expected[TM_ERR_MSG_MAX];
-    (void)snprintf(expected, sizeof(expected), "%s: is not a catalog", path);
-    ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_CORRUPT);
-    ck_assert_str_eq(err.msg, expected);
-}
-END_TEST
-
-START_TEST(a_damaged_file_is_named_with_what_to_do)
-{
-    struct rig rig = rig_open(path);
-    rig_fill(&rig);
-    rig_done(&rig);
-    FILE *file = fopen(path, "r+");
-    ck_assert_ptr_nonnull(file);
-    /* Every page behind the first: the header still says that this is a catalog. */
-    ck_assert_int_eq(fseek(file, 4096, SEEK_SET), 0);
-    for (int i = 0; i < 50 * 4096; i++) {
-        ck_assert_int_ne(fputc(0xa5, file), EOF);
-    }
-    ck_assert_int_eq(fclose(file), 0);
-
-    struct tm_catalog *catalog = NULL;
-    struct tm_err err = {0};
-    char expected[TM_ERR_MSG_MAX];
-    (void)snprintf(expected, sizeof(expected),
-            "%s: the catalog is damaged (database disk image is malformed); hint: delete it, it is"
-            " made again from the vault",
-            path);
-    ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_CORRUPT);
-    ck_assert_str_eq(err.msg, expected);
-    ck_assert_ptr_null(catalog);
-}
-END_TEST
-
-START_TEST(no_catalog_is_made_in_a_folder_that_is_not_there)
-{
-    struct tm_catalog *catalog = NULL;
-    struct tm_err err = {0};
-    ck_assert_int_eq(tm_catalog_open("/dev/null/x.db", &catalog, &err), TM_E_IO);
-    ck_assert_str_eq(err.msg, "/dev/null/x.db: unable to open database file");
-    ck_assert_int_eq(err.sys_errno, ENOTDIR);
-}
-END_TEST
-
-START_TEST(the_library_says_its_version)
-{
-    ck_assert_int_eq(tm_catalog_sqlite_version()[0], '3');
-}
-END_TEST
-
 int main(void)
 {
     TCase *tcase = tcase_create("catalog_queries");
@@ -440,22 +273,9 @@ int main(void)
     tcase_add_test(tcase, the_last_writer_of_a_policy_is_known);
     tcase_add_test(tcase, a_full_makes_nobody_the_last_writer);
     tcase_add_test(tcase, an_archive_window_of_nothing_is_removed);
-    tcase_add_test(tcase, no_catalog_is_made_in_a_folder_that_is_not_there);
-    tcase_add_test(tcase, the_library_says_its_version);
-
-    TCase *files = tcase_create("files");
-    tcase_add_checked_fixture(files, set_up, tear_down);
-    tcase_add_test(files, a_catalog_is_as_it_was_when_opened_again);
-    tcase_add_test(files, the_size_of_a_catalog_is_that_of_its_files);
-    tcase_add_test(files, two_handles_see_each_others_entries);
-    tcase_add_test(files, a_locked_catalog_is_busy);
-    tcase_add_test(files, a_newer_schema_is_refused);
-    tcase_add_test(files, a_database_that_is_not_ours_is_left_alone);
-    tcase_add_test(files, a_damaged_file_is_named_with_what_to_do);
 
     Suite *suite = suite_create("catalog_queries");
     suite_add_tcase(suite, tcase);
-    suite_add_tcase(suite, files);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
