@@ -18,7 +18,7 @@ class Record(NamedTuple):
     key: Optional[bytes]
     value: Optional[bytes]
     headers: tuple  # of (name, bytes or None), in order, repeats kept
-    timestamp: int  # ms; -1: none
+    timestamp: int  # ms; -1: none; None, of one to be written: now
     timestamp_type: int = CREATE_TIME
 
     def content(self):
@@ -90,7 +90,7 @@ def send(client, topic, record, partition=0, on_delivery=None):
     arguments = {"key": record.key, "value": record.value, "partition": partition, "on_delivery": on_delivery}
     if record.headers:
         arguments["headers"] = list(record.headers)
-    if record.timestamp >= 0:
+    if record.timestamp is not None:
         arguments["timestamp"] = record.timestamp
     while True:
         try:
@@ -121,16 +121,13 @@ def produce(bootstrap, topic, records, partition=0, **config):
     return count
 
 
-def record(key=None, value=None, headers=(), timestamp=-1):
-    """A record to write."""
+def record(key=None, value=None, headers=(), timestamp=None):
+    """A record to write. Its timestamp may lie before 1970; the client takes None, and 0, for now."""
     return Record(-1, key, value, tuple(headers), timestamp)
 
 
 def read_topic(bootstrap, topic, isolation="read_committed", timeout=120):
     """All records of a topic: one list a partition, in offset order, up to the end as it is now."""
-    partitions = partition_count(bootstrap, topic)
-    if partitions == 0:
-        raise AssertionError(f"there is no topic {topic}")
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
         "group.id": "tidemark-tests",  # asked for by the client; nothing is committed
@@ -141,6 +138,10 @@ def read_topic(bootstrap, topic, isolation="read_committed", timeout=120):
         "check.crcs": True,
     })
     try:
+        # Asked of the consumer itself: one that learns of the topic later waits for half a second.
+        partitions = partition_count(bootstrap, topic, consumer)
+        if partitions == 0:
+            raise AssertionError(f"there is no topic {topic}")
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
         return read_to_end(consumer, partitions, time.monotonic() + timeout)
     finally:
@@ -153,7 +154,7 @@ def read_to_end(consumer, partitions, deadline):
     while open_partitions:
         if time.monotonic() > deadline:
             raise TimeoutError(f"no end seen of partitions {sorted(open_partitions)}")
-        for message in consumer.consume(10000, timeout=0.2):
+        for message in consumer.consume(10000, timeout=0.05):
             error = message.error()
             if error is None:
                 found[message.partition()].append(as_record(message))

@@ -34,8 +34,8 @@ def some_headers(rng, number):
 
 
 def some_timestamp(rng):
-    """Anywhere between the first millisecond of 1970 and now, in no order: a broker refuses the future."""
-    return rng.choice([1, 999, rng.randrange(1, NOW), 631_152_000_000, int(time.time() * 1000)])
+    """None, from before 1970 on up to now, in no order: a broker refuses the future, and the client takes 0 for now."""
+    return rng.choice([-1, -(1 << 40), 1, rng.randrange(1, NOW), 631_152_000_000, int(time.time() * 1000)])
 
 
 def mixed(rng, number, size=300):
@@ -243,6 +243,8 @@ EXACT = [
     record(b"headers", b"v", [("a", b"1"), ("a", b"2"), ("a", None), ("b", b""), ("c", b"\xff\x00")], NOW + 5),
     record(b"a header without a name", b"v", [("", b"")], NOW + 6),
     record(b"1990", b"v", timestamp=631_152_000_000),
+    record(b"1935", b"v", timestamp=-(1 << 40)),
+    record(b"no timestamp", b"v", timestamp=-1),
     record(b"nearly a megabyte", b"=" * 999_000, timestamp=NOW + 7),
 ]
 
