@@ -97,6 +97,7 @@ show() {
 await_point() {
     local deadline=$((SECONDS + $1)) point
     while [ "$SECONDS" -lt "$deadline" ]; do
+        kill -0 "$demo_pid" 2>/dev/null || fail "the demo has ended"
         if point=$(request '/v1/recovery-points/latest?policy=demo' 2>/dev/null) &&
             jq -e --slurpfile still "$still" "$2" >/dev/null <<<"$point"; then
             jq -r .id <<<"$point"
