@@ -95,7 +95,8 @@ START_TEST(feed_is_full_before_the_mock_drops_anything)
         }
     }
     ck_assert(full);
-    ck_assert_int_gt(demo_feed_orders(rig.feed), 5 * DEMO_ORDERS); /* it went on for long */
+    ck_assert_int_gt(
+            demo_feed_orders(rig.feed), INT64_C(5) * DEMO_ORDERS); /* it went on for long */
     int64_t orders = demo_feed_orders(rig.feed);
     ck_assert_int_eq(demo_feed_more(rig.feed, &full, &rig.err), TM_OK);
     ck_assert_int_eq(demo_feed_orders(rig.feed), orders);
