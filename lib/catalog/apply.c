@@ -116,21 +116,37 @@ static enum tm_code compare_full(
     return code;
 }
 
+/* In a transaction of the caller's; *state is what the fold was before. */
+static enum tm_code apply_within(struct tm_sql *sql, const struct tm_entry_place *place,
+        const struct tm_edits *edits, struct tm_fold_state *state, struct tm_err *err)
+{
+    if (tm_head_read(sql, state, err) != TM_OK ||
+            tm_head_check(state, place, edits->full, err) != TM_OK) {
+        return err->code;
+    }
+    return edits->full && !state->empty ? compare_full(sql, edits, err)
+                                        : apply_edits(sql, edits, err);
+}
+
 enum tm_code tm_apply_entry(struct tm_sql *sql, const struct tm_entry_place *place,
         const struct tm_hash *hash, uint64_t object_bytes, const struct tm_edits *edits,
         struct tm_err *err)
 {
     TM_TXN_OWN struct tm_txn txn = {0};
     struct tm_fold_state state = {0};
-    if (tm_sql_begin_write(sql, &txn, err) != TM_OK || tm_head_read(sql, &state, err) != TM_OK ||
-            tm_head_check(&state, place, edits->full, err) != TM_OK) {
+    if (tm_sql_begin_write(sql, &txn, err) != TM_OK ||
+            apply_within(sql, place, edits, &state, err) != TM_OK) {
         return err->code;
-    }
-    enum tm_code code = edits->full && !state.empty ? compare_full(sql, edits, err)
-                                                    : apply_edits(sql, edits, err);
-    if (code != TM_OK) {
-        return code;
     }
     struct tm_fold_state after = tm_head_after(&state, place, hash, object_bytes, edits->full);
     return tm_head_write(sql, &after, err) == TM_OK ? tm_sql_commit(&txn, err) : err->code;
+}
+
+enum tm_code tm_apply_check(struct tm_sql *sql, const struct tm_entry_place *place,
+        const struct tm_edits *edits, struct tm_err *err)
+{
+    TM_TXN_OWN struct tm_txn txn = {0}; /* undone where it goes out of scope */
+    struct tm_fold_state state = {0};
+    enum tm_code code = tm_sql_begin_write(sql, &txn, err);
+    return code == TM_OK ? apply_within(sql, place, edits, &state, err) : code;
 }

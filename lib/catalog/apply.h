@@ -48,6 +48,10 @@ enum tm_code tm_apply_entry(struct tm_sql *sql, const struct tm_entry_place *pla
         const struct tm_hash *hash, uint64_t object_bytes, const struct tm_edits *edits,
         struct tm_err *err) TM_MUST_CHECK;
 
+/* The same, undone again: would the entry be taken? */
+enum tm_code tm_apply_check(struct tm_sql *sql, const struct tm_entry_place *place,
+        const struct tm_edits *edits, struct tm_err *err) TM_MUST_CHECK;
+
 /* Streams, and the archive windows that name them. */
 enum tm_code tm_apply_streams(struct tm_apply *apply, struct tm_err *err) TM_MUST_CHECK;
 /* Is there a stream of that id, of that cluster (null: any)? `what` begins the refusal. */

@@ -63,6 +63,12 @@ static enum tm_code fold_apply(void *self, const struct tm_entry_place *place,
     return tm_apply_entry(from_self(self)->sql, place, hash, object_bytes, edits, err);
 }
 
+static enum tm_code fold_check(void *self, const struct tm_entry_place *place,
+        const struct tm_edits *edits, struct tm_err *err)
+{
+    return tm_apply_check(from_self(self)->sql, place, edits, err);
+}
+
 /* What is pruned for the dump comes back: the full that is made of it prunes when it is applied. */
 static enum tm_code fold_dump(void *self, int64_t now_ms, struct tm_edits *out, struct tm_err *err)
 {
@@ -95,6 +101,7 @@ struct tm_fold tm_catalog_fold(struct tm_catalog *catalog)
     static const struct tm_fold_ops ops = {
             .state = fold_state,
             .apply = fold_apply,
+            .check = fold_check,
             .dump = fold_dump,
             .reset = fold_reset,
     };

@@ -87,8 +87,17 @@ static enum tm_code publish(struct attempt *attempt, struct tm_err *err)
     char name[TM_OBJECT_NAME_MAX];
     tm_log_name(attempt->entry.place.seq, name);
     bool mine;
-    enum tm_code code = tm_log_create(tm_vault_store(attempt->vault), name,
-            tm_buf_slice(&attempt->object), tm_vault_retry_ms(attempt->vault), &mine, err);
+    enum tm_code code = attempt->fold->ops->check(
+            attempt->fold->self, &attempt->entry.place, &attempt->entry.edits, err);
+    if (code == TM_E_CONFLICT) { /* another handle on the same database has folded an entry */
+        *err = (struct tm_err){0};
+        return TM_OK;
+    }
+    if (code != TM_OK) {
+        return tm_err_wrap(err, "%s: not written", name);
+    }
+    code = tm_log_create(tm_vault_store(attempt->vault), name, tm_buf_slice(&attempt->object),
+            tm_vault_retry_ms(attempt->vault), &mine, err);
     if (code != TM_OK || !mine) {
         return code;
     }

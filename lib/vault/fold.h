@@ -39,6 +39,12 @@ struct tm_fold_ops {
     enum tm_code (*apply)(void *self, const struct tm_entry_place *place,
             const struct tm_hash *hash, uint64_t object_bytes, const struct tm_edits *edits,
             struct tm_err *err);
+    /*
+     * Would apply() take the entry? Same codes, nothing changed. Asked before an entry is created: one
+     * that broke the fold rule would stand in the log for ever, and every fold would refuse it.
+     */
+    enum tm_code (*check)(void *self, const struct tm_entry_place *place,
+            const struct tm_edits *edits, struct tm_err *err);
     /* The whole state as the edits of a full (unsorted lists are sorted by the caller). */
     enum tm_code (*dump)(void *self, int64_t now_ms, struct tm_edits *out, struct tm_err *err);
     /* Forget everything folded: the log on the store contradicts it and is folded anew. */

@@ -23,6 +23,7 @@ struct fold_double {
     struct tm_arena arena;
     int applied; /* entries, ever */
     int resets;
+    bool refuse_checks; /* as if every entry broke a rule */
 };
 
 static inline enum tm_code fold_double_state(
@@ -161,11 +162,25 @@ static inline enum tm_code fold_double_reset(void *self, struct tm_err *err)
     return TM_OK;
 }
 
+static inline enum tm_code fold_double_would(void *self, const struct tm_entry_place *place,
+        const struct tm_edits *edits, struct tm_err *err)
+{
+    const struct fold_double *fold = self;
+    (void)edits;
+    if (fold->refuse_checks) {
+        return tm_err_set(err, TM_E_CORRUPT, "breaks a rule");
+    }
+    return !fold->state.empty && place->seq != fold->state.head.seq + 1
+                   ? tm_err_set(err, TM_E_CONFLICT, "the head has moved")
+                   : TM_OK;
+}
+
 static inline struct tm_fold fold_double_of(struct fold_double *fold)
 {
     static const struct tm_fold_ops ops = {
             .state = fold_double_state,
             .apply = fold_double_apply,
+            .check = fold_double_would,
             .dump = fold_double_dump,
             .reset = fold_double_reset,
     };

@@ -245,6 +245,23 @@ static const struct {
         {"check is damaged", TM_OP_GET, "log/0000000000000000", TM_FAULT_FLIP, 1, TM_OK, true},
 };
 
+START_TEST(an_entry_that_breaks_a_rule_is_never_written)
+{
+    struct actor actor;
+    actor_make(&actor, NULL, NULL);
+    actor.fold.refuse_checks = true;
+    struct plan plan = plan_for(&actor, 0, 5);
+    struct tm_err why = {0};
+    ck_assert_int_eq(commit(&actor, &plan, &why), TM_E_CORRUPT);
+    ck_assert_str_eq(why.msg, "log/0000000000000001: not written: breaks a rule");
+    struct tm_object_info info;
+    struct tm_err gone = {0};
+    ck_assert_int_eq(
+            tm_store_stat(rig.store, "log/0000000000000001", &info, &gone), TM_E_MISSING);
+    actor_drop(&actor);
+}
+END_TEST
+
 START_TEST(troubles_of_a_create_are_told_apart)
 {
     struct trap trap = {.op = troubles[_i].op, .name = troubles[_i].name};
@@ -682,6 +699,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_commit_is_an_entry_behind_the_head);
+    tcase_add_test(tcase, an_entry_that_breaks_a_rule_is_never_written);
     tcase_add_loop_test(tcase, troubles_of_a_create_are_told_apart, 0, (int)LENGTH(troubles));
     tcase_add_test(tcase, who_loses_the_race_builds_anew_on_the_winner);
     tcase_add_test(tcase, who_finds_its_ranges_taken_gives_up);
