@@ -22,14 +22,7 @@ unsigned tm_findings_file(struct tm_findings *findings, const char *name)
 static __attribute__((format(printf, 2, 0))) char *format(
         struct tm_arena *arena, const char *fmt, va_list args)
 {
-    va_list again;
-    va_copy(again, args);
-    char probe[1];
-    int len = vsnprintf(probe, sizeof(probe), fmt, args);
-    tm_assert(len >= 0);
-    char *text = tm_arena_alloc(arena, (size_t)len + 1, 1);
-    (void)vsnprintf(text, (size_t)len + 1, fmt, again);
-    va_end(again);
+    char *text = tm_arena_vfmt(arena, fmt, args);
     for (char *at = text; *at != '\0'; at++) {
         if ((unsigned char)*at < ' ' || *at == '\x7f') {
             *at = '?';

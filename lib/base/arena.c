@@ -105,21 +105,25 @@ char *tm_arena_strdup(struct tm_arena *arena, const char *text)
     return text != NULL ? tm_arena_str(arena, tm_slice_str(text)) : NULL;
 }
 
-char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...)
+char *tm_arena_vfmt(struct tm_arena *arena, const char *fmt, va_list args)
 {
     tm_assert(fmt != NULL); /* gcc 12 with -fsanitize=undefined takes it for NULL below */
-    va_list args;
-    va_start(args, fmt);
     va_list again;
     va_copy(again, args);
-
-    char probe[128];
+    char probe[1];
     int len = vsnprintf(probe, sizeof(probe), fmt, args);
     tm_assert(len >= 0);
     char *text = tm_arena_alloc(arena, (size_t)len + 1, 1);
     (void)vsnprintf(text, (size_t)len + 1, fmt, again);
-
     va_end(again);
+    return text;
+}
+
+char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *text = tm_arena_vfmt(arena, fmt, args);
     va_end(args);
     return text;
 }

@@ -10,6 +10,7 @@
 #ifndef TM_BASE_ARENA_H
 #define TM_BASE_ARENA_H
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -28,5 +29,6 @@ struct tm_slice tm_arena_dup(struct tm_arena *arena, struct tm_slice bytes); /* 
 char *tm_arena_str(struct tm_arena *arena, struct tm_slice text); /* NUL-terminated copy */
 char *tm_arena_strdup(struct tm_arena *arena, const char *text);  /* NULL stays NULL */
 char *tm_arena_fmt(struct tm_arena *arena, const char *fmt, ...) TM_PRINTF(2, 3);
+char *tm_arena_vfmt(struct tm_arena *arena, const char *fmt, va_list args) TM_PRINTF(2, 0);
 
 #endif
