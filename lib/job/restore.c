@@ -124,13 +124,15 @@ static void open_run(struct restore_run *run)
             }
         }
         make_parts(run, topic);
-        run->part_count += topic->part_count;
+        run->part_count += topic->line->configured ? 0 : topic->part_count;
     }
     run->parts = tm_xalloc(run->part_count + 1, sizeof(struct restore_part *));
     size_t at = 0;
     for (size_t t = 0; t < run->topic_count; t++) {
-        for (size_t p = 0; p < run->topics[t].part_count; p++) {
-            run->parts[at++] = &run->topics[t].parts[p];
+        struct restore_topic *topic = &run->topics[t];
+        /* What was proved is done with: retention or compaction may have been at work since. */
+        for (size_t p = 0; !topic->line->configured && p < topic->part_count; p++) {
+            run->parts[at++] = &topic->parts[p];
         }
     }
     run->cache = tm_pack_cache_new(run->options->vault);
@@ -158,12 +160,12 @@ static void report(struct restore_run *run)
 {
     struct tm_restore_result *result = run->result;
     result->topics_count = (int64_t)run->topic_count;
-    result->partitions_count = (int64_t)run->part_count;
     for (size_t t = 0; t < run->topic_count; t++) {
         struct tm_restore_topic line = *run->topics[t].line;
         line.source = tm_arena_strdup(&result->arena, line.source);
         line.target = tm_arena_strdup(&result->arena, line.target);
-        line.messages = 0;
+        line.messages = line.configured ? line.messages : 0;
+        result->partitions_count += (int64_t)run->topics[t].part_count;
         for (size_t p = 0; p < run->topics[t].part_count; p++) {
             line.messages += run->topics[t].parts[p].count;
             result->timestamps_changed += run->topics[t].parts[p].zero_stamps;

@@ -60,8 +60,9 @@ struct tm_restore_topic {
     const char *target;
     uint32_t stream;
     bool exists;
-    bool created; /* made by this job: its configuration is ours to set */
-    bool ours;    /* made (or taken, empty) by this job before it was interrupted */
+    bool created;    /* made by this job: its configuration is ours to set */
+    bool ours;       /* made (or taken, empty) by this job before it was interrupted */
+    bool configured; /* proved and given its final configuration before it was interrupted */
     int32_t partitions;
     int64_t messages; /* exact once restored */
     int64_t bytes;

@@ -214,6 +214,7 @@ static enum tm_code check_target(
         const struct tm_restore_target *known = find_ours(ours, ours_count, topic->target);
         topic->ours = known != NULL;
         topic->created = known != NULL && known->created;
+        topic->configured = known != NULL && known->configured && info != NULL;
         if (info != NULL) {
             code = check_existing(options, plan, topic, info, err);
         } else if (options->create_topics == TM_CREATE_NEVER) {
