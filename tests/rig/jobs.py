@@ -3,6 +3,8 @@
 
 import hashlib
 
+from confluent_kafka import Consumer, TopicPartition
+
 from rig import records
 
 
@@ -61,3 +63,14 @@ def vault_files(daemon):
     paths = [path for folder in ("key", "log", "pack") for path in (root / folder).rglob("*") if path.is_file()]
     return {str(path.relative_to(root)): (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
             for path in sorted(paths)}
+
+
+def log_ends(bootstrap, topic):
+    """{(topic, partition): where the log ends now}, as ends() gives it for a point."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tidemark-tests"})
+    try:
+        partitions = range(records.partition_count(bootstrap, topic))
+        return {(topic, number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
+                for number in partitions}
+    finally:
+        consumer.close()
