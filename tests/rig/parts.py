@@ -260,8 +260,8 @@ def run_programs(suite, build):
 
 def part_layers(_arguments):
     tally = Tally()
-    for options in ([], ["--self-test"]):
-        done = run([sys.executable, ROOT / "tests" / "check_layers.py", *options], timeout=120)
+    for script, options in (("check_layers.py", []), ("check_layers.py", ["--self-test"]), ("check_docs.py", [])):
+        done = run([sys.executable, ROOT / "tests" / script, *options], timeout=120)
         found = COUNT_LINE.findall(done.output)
         if not found or (done.status != 0) != (int(found[-1][1]) > 0):
             found = [(0, 1)]
