@@ -26,7 +26,9 @@ void tm_client_catch(struct tm_caught *into)
 /* The library ends a reason with " (after 3ms in state CONNECT)": of no use, and never twice the same. */
 static void copy_reason(char out[TM_CAUSE_MAX], const char *reason)
 {
-    (void)snprintf(out, TM_CAUSE_MAX, "%s", reason);
+    size_t len = strnlen(reason, TM_CAUSE_MAX - 1);
+    memcpy(out, reason, len);
+    out[len] = '\0';
     char *after = strstr(out, " (after ");
     if (after != NULL) {
         *after = '\0';
