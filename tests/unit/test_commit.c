@@ -256,8 +256,7 @@ START_TEST(an_entry_that_breaks_a_rule_is_never_written)
     ck_assert_str_eq(why.msg, "log/0000000000000001: not written: breaks a rule");
     struct tm_object_info info;
     struct tm_err gone = {0};
-    ck_assert_int_eq(
-            tm_store_stat(rig.store, "log/0000000000000001", &info, &gone), TM_E_MISSING);
+    ck_assert_int_eq(tm_store_stat(rig.store, "log/0000000000000001", &info, &gone), TM_E_MISSING);
     actor_drop(&actor);
 }
 END_TEST
