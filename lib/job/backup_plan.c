@@ -159,6 +159,26 @@ static enum tm_gap_reason why_gone(const struct backup_part *part, const struct 
     return part->tail.back > 0 ? TM_GAP_UNKNOWN : TM_GAP_RETENTION;
 }
 
+/* The log starts above what is stored of it: what lay in between was never captured. */
+static void note_gap(struct backup_topic *topic, struct backup_part *part)
+{
+    struct tm_row_gap gap = {
+            .partition = part->partition,
+            .from = part->committed,
+            .length = part->log_start - part->committed,
+            .reason = why_gone(part, topic),
+    };
+    char detail[160];
+    (void)snprintf(detail, sizeof(detail),
+            "offsets %" PRId64 " to %" PRId64 " were gone from the source before they were "
+            "captured (%s)",
+            gap.from, part->log_start - 1, tm_gap_reason_name(gap.reason));
+    tm_backup_warn(topic->run, topic->info->name, part->partition, "gap", detail);
+    *tm_vec_push(&part->gaps) = gap;
+    part->next = part->log_start;
+    topic->lost += gap.length;
+}
+
 /* Where to begin, and whether there is anything. */
 static void plan_part(struct backup_topic *topic, struct backup_part *part)
 {
@@ -174,14 +194,7 @@ static void plan_part(struct backup_topic *topic, struct backup_part *part)
     part->watermark = part->committed;
     part->next = part->committed;
     if (part->named && part->log_start > part->committed) {
-        *tm_vec_push(&part->gaps) = (struct tm_row_gap){
-                .partition = part->partition,
-                .from = part->committed,
-                .length = part->log_start - part->committed,
-                .reason = why_gone(part, topic),
-        };
-        part->next = part->log_start;
-        topic->lost += part->log_start - part->committed;
+        note_gap(topic, part);
     }
     part->state = part->next < part->end ? PART_TODO : PART_IDLE;
     topic->news |= part->state == PART_TODO;
