@@ -74,3 +74,21 @@ def log_ends(bootstrap, topic):
                 for number in partitions}
     finally:
         consumer.close()
+
+
+def slow_reading(name, bootstrap):
+    """The section `clusters`, with a fetch for almost every batch: about a thousand of them are read in a second, so
+    that a test has time to do something in the middle of a run."""
+    return [{"name": name, "bootstrap": [bootstrap], "rdkafka": {"fetch.message.max.bytes": 1, "fetch.max.bytes": 1000,
+                                                                 "message.max.bytes": 1000}}]
+
+
+def wait_progress(daemon, job_id, messages):
+    """Until a running job has done so much."""
+    def enough():
+        job = daemon.get(f"/v1/jobs/{job_id}")
+        if job["state"] not in ("queued", "running"):
+            raise AssertionError(f"ended before it was half done: {job}")
+        return job.get("progress", {}).get("done_messages", 0) >= messages
+
+    records.wait_until(enough, f"{messages} messages of {job_id}")
