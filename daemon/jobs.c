@@ -319,6 +319,8 @@ static void start(struct tmd_job *job)
     job->started = true;
     jobs->queued--;
     jobs->running++;
+    /* Jobs that run already keep their share: the sum stays within about twice the whole. */
+    job->memory_bytes = (size_t)job->tmd->config->workers.memory / jobs->running;
     job->row.state = TM_JOB_RUNNING;
     job->row.started_ms = tm_now_ms();
     put_row(job, put_nothing, NULL, NULL);

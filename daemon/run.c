@@ -16,7 +16,7 @@ static struct tm_job_env env_of(struct tmd_job *job)
             .job_id = job->name,
             .workers = job->tmd->workers,
             .sealers = job->tmd->sealers,
-            .memory_bytes = (size_t)job->tmd->config->workers.memory,
+            .memory_bytes = job->memory_bytes,
             .cancel = &job->cancel,
             .progress = &job->progress,
     };

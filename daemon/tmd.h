@@ -104,7 +104,8 @@ struct tmd_job {
     struct tm_progress progress;
     atomic_bool cancel;
     bool cancelled_by_user;
-    bool durable; /* its row is in the journal: it may start */
+    size_t memory_bytes; /* its share of workers.memory, set when it starts */
+    bool durable;        /* its row is in the journal: it may start */
     bool started;
     pthread_t thread;
     const struct tm_config_policy *policy; /* of a backup */
