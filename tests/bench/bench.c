@@ -212,7 +212,7 @@ static int64_t drain(rd_kafka_queue_t *queue, struct totals *totals)
 {
     rd_kafka_message_t *batch[BATCH];
     int64_t ends = 0;
-    ssize_t count = rd_kafka_consume_batch_queue(queue, 1000, batch, BATCH);
+    ssize_t count = rd_kafka_consume_batch_queue(queue, 20, batch, BATCH);
     for (ssize_t i = 0; i < count; i++) {
         if (batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             totals->records++;
