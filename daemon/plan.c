@@ -41,13 +41,27 @@ static void answer(struct planning *planning, const struct tm_problem *problem)
     free(planning);
 }
 
-static void not_found(struct planning *planning, const char *kind, const char *name)
+/* `similar` may be NULL. */
+static void not_found(
+        struct planning *planning, const char *kind, const char *name, const char *similar)
 {
     struct tm_problem problem = {.status = 404, .slug = "not-found"};
     (void)snprintf(problem.detail, sizeof(problem.detail), "no %s \"%s\"", kind, name);
     (void)snprintf(problem.kind, sizeof(problem.kind), "%s", kind);
     (void)snprintf(problem.name, sizeof(problem.name), "%s", name);
+    (void)snprintf(problem.similar, sizeof(problem.similar), "%s", similar != NULL ? similar : "");
     answer(planning, &problem);
+}
+
+static const char *nearest_cluster(const struct tm_config *config, const char *name)
+{
+    const char **names = tm_xalloc(config->cluster_count + 1, sizeof(*names));
+    for (size_t i = 0; i < config->cluster_count; i++) {
+        names[i] = config->clusters[i].name;
+    }
+    const char *nearest = tm_nearest(name, names, config->cluster_count);
+    free(names);
+    return nearest;
 }
 
 static void planned(void *arg)
@@ -117,10 +131,16 @@ static void find_work(struct tmd_keep *keep, void *arg)
 static void find_done(void *arg)
 {
     struct planning *planning = arg;
+    if (!planning->found && planning->request.point != NULL) {
+        not_found(planning, "recovery-point", planning->request.point, NULL);
+        return;
+    }
     if (!planning->found) {
-        bool by_point = planning->request.point != NULL;
-        not_found(planning, "recovery-point",
-                by_point ? planning->request.point : planning->request.policy);
+        struct tm_problem problem = {
+                .status = 404, .slug = "not-found", .kind = "recovery-point", .name = "latest"};
+        (void)snprintf(problem.detail, sizeof(problem.detail), "policy \"%.200s\" has no point yet",
+                planning->request.policy);
+        answer(planning, &problem);
         return;
     }
     char name[TM_ULID_NAME_MAX];
@@ -145,11 +165,12 @@ void tmd_plan(
         (void)snprintf(problem.detail, sizeof(problem.detail), "no restore can be planned now");
         answer(planning, &problem);
     } else if (tm_config_find_cluster(tmd->config, request->target) == NULL) {
-        not_found(planning, "cluster", request->target);
+        not_found(planning, "cluster", request->target,
+                nearest_cluster(tmd->config, request->target));
     } else if (point != NULL && !tm_ulid_parse(point, "rp_", &planning->point)) {
-        not_found(planning, "recovery-point", point);
+        not_found(planning, "recovery-point", point, NULL);
     } else if (point == NULL && tm_config_find_policy(tmd->config, request->policy) == NULL) {
-        not_found(planning, "policy", request->policy);
+        not_found(planning, "policy", request->policy, NULL);
     } else {
         tmd_keeper_ask(tmd, find_work, find_done, planning);
     }
