@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,8 +13,9 @@ enum {
     CHECKPOINT_MS = 60 * 1000,
     CHECKPOINT_BYTES = 1 << 30,
     TOPIC_WORKERS = 4,
-    TICK_MS = 250, /* how often the job looks at its workers' progress */
-    PLANS_MAX = 3, /* another writer may be faster; then the run is planned anew */
+    READER_QUEUE = 16 << 20, /* bytes fetched ahead, of each worker (kafka/kafka.h) */
+    TICK_MS = 250,           /* how often the job looks at its workers' progress, at most */
+    PLANS_MAX = 3,           /* another writer may be faster; then the run is planned anew */
 };
 
 static void add_note(struct backup_run *run, tm_job_notes *notes, const char *code,
@@ -87,14 +87,18 @@ static size_t topic_workers(const struct backup_run *run)
     return run->todo < limit ? run->todo : limit;
 }
 
+static int64_t checkpoint_ms(const struct backup_run *run)
+{
+    return run->options->checkpoint_ms > 0 ? run->options->checkpoint_ms : CHECKPOINT_MS;
+}
+
 /* Progress goes into the log now and then, so that a crash costs little. */
 static enum tm_code checkpoint(struct backup_run *run, int64_t *last_ns, struct tm_err *err)
 {
     const struct tm_backup_options *options = run->options;
-    int64_t every_ms = options->checkpoint_ms > 0 ? options->checkpoint_ms : CHECKPOINT_MS;
     int64_t bytes = options->checkpoint_bytes > 0 ? options->checkpoint_bytes : CHECKPOINT_BYTES;
     size_t pending = tm_packer_pending_bytes(run->packer);
-    bool due = tm_mono_ns() - *last_ns >= every_ms * 1000000 || (int64_t)pending >= bytes;
+    bool due = tm_mono_ns() - *last_ns >= checkpoint_ms(run) * 1000000 || (int64_t)pending >= bytes;
     if (!due || pending == 0) {
         return TM_OK;
     }
@@ -109,13 +113,14 @@ static enum tm_code read_topics(struct backup_run *run, struct tm_err *err)
     TM_OWN(tm_latch_free) struct tm_latch *latch = tm_latch_new();
     struct reading reading = {.run = run, .latch = latch};
     int64_t last_ns = tm_mono_ns();
+    int64_t tick_ms = checkpoint_ms(run) < TICK_MS ? checkpoint_ms(run) : TICK_MS;
     enum tm_code code = TM_OK;
     atomic_store(&run->env->progress->phase, TM_PHASE_READING);
     for (size_t i = 0; i < topic_workers(run); i++) {
         tm_latch_add(latch);
         tm_pool_submit(run->env->workers, read_some, &reading);
     }
-    while (!tm_latch_wait_ms(latch, TICK_MS)) {
+    while (!tm_latch_wait_ms(latch, tick_ms)) {
         if (code == TM_OK) {
             code = checkpoint(run, &last_ns, err);
         }
@@ -128,31 +133,50 @@ static enum tm_code read_topics(struct backup_run *run, struct tm_err *err)
 
 /* The run ------------------------------------------------------------------------------------- */
 
+/*
+ * The budget: each worker's queue of fetched records first, then half of the rest for open blocks and
+ * half for what is being sealed. A budget too small for the queues still gives blocks a quarter.
+ */
 static void open_packer(struct backup_run *run)
 {
     const struct tm_backup_options *options = run->options;
     size_t workers = topic_workers(run);
+    size_t queues = workers * READER_QUEUE;
+    size_t memory = run->env->memory_bytes;
+    size_t blocks = queues < memory / 2 ? (memory - queues) / 2 : memory / 4;
     struct tm_packer_options packer = {
             .vault = options->vault,
             .sealers = run->env->sealers,
             .params = run->params,
             .level = options->level,
-            .budget_bytes = run->env->memory_bytes / 2,
+            .budget_bytes = blocks,
     };
     run->packer = tm_packer_new(&packer);
-    run->open_budget = run->env->memory_bytes / 2 / (workers > 0 ? workers : 1);
+    run->open_budget = blocks / (workers > 0 ? workers : 1);
 }
 
+/* What there is to do, as far as offsets tell; a run that is planned again begins to count again. */
 static void estimate(struct backup_run *run)
 {
+    struct tm_progress *progress = run->env->progress;
     int64_t total = 0;
+    int64_t waiting = 0;
+    int64_t failed = 0;
     for (size_t t = 0; t < run->count; t++) {
         for (size_t p = 0; p < run->at[t].part_count; p++) {
             const struct backup_part *part = &run->at[t].parts[p];
             total += part->state == PART_TODO ? part->end - part->next : 0;
+            waiting += part->state == PART_TODO ? 1 : 0;
+            failed += part->state == PART_FAILED ? 1 : 0;
         }
     }
-    atomic_store(&run->env->progress->total_messages, total);
+    atomic_store(&progress->done_messages, 0);
+    atomic_store(&progress->done_bytes, 0);
+    atomic_store(&progress->total_messages, total);
+    atomic_store(&progress->parts_waiting, waiting);
+    atomic_store(&progress->parts_running, 0);
+    atomic_store(&progress->parts_done, 0);
+    atomic_store(&progress->parts_failed, failed);
 }
 
 static void free_run(struct backup_run *run)
@@ -220,6 +244,9 @@ static enum tm_code run_planned(struct backup_run *run, struct tm_err *err)
     if (code == TM_OK) {
         code = tm_backup_plan(run, err);
     }
+    if (code == TM_OK && tm_job_cancelled(run->env)) {
+        code = tm_err_set(err, TM_E_CANCELLED, "cancelled before anything was read");
+    }
     if (code != TM_OK) {
         return code;
     }
@@ -240,15 +267,14 @@ static enum tm_code run_planned(struct backup_run *run, struct tm_err *err)
 
 /* One try; TM_E_CONFLICT when another writer was faster with the same ranges. */
 static enum tm_code try_run(const struct tm_backup_options *options, struct tm_job_env *env,
-        struct tm_backup_result *out, struct tm_err *err)
+        int64_t deadline_ns, struct tm_backup_result *out, struct tm_err *err)
 {
     struct backup_run run = {
             .options = options,
             .env = env,
             .result = out,
             .arena = &out->arena,
-            .deadline_ns =
-                    options->timeout_ms > 0 ? tm_mono_ns() + options->timeout_ms * 1000000 : 0,
+            .deadline_ns = deadline_ns,
             .lock = PTHREAD_MUTEX_INITIALIZER,
     };
     struct tm_fold fold = tm_catalog_fold(options->catalog);
@@ -260,19 +286,33 @@ static enum tm_code try_run(const struct tm_backup_options *options, struct tm_j
     return code;
 }
 
+/* Forget the result of a try, but for what its progress commits have stored. */
+static void begin_again(struct tm_backup_result *out)
+{
+    struct tm_backup_result kept = {
+            .messages_count = out->messages_count,
+            .source_bytes = out->source_bytes,
+            .stored_bytes = out->stored_bytes,
+            .gaps_count = out->gaps_count,
+    };
+    tm_backup_result_done(out);
+    *out = kept;
+}
+
 enum tm_code tm_backup_run(const struct tm_backup_options *options, struct tm_job_env *env,
         struct tm_backup_result *out, struct tm_err *err)
 {
+    int64_t deadline_ns =
+            options->timeout_ms > 0 ? tm_mono_ns() + options->timeout_ms * 1000000 : 0;
     for (int plan = 1;; plan++) {
-        enum tm_code code = try_run(options, env, out, err);
-        if (code != TM_E_CONFLICT || plan == PLANS_MAX || tm_job_cancelled(env)) {
+        enum tm_code code = try_run(options, env, deadline_ns, out, err);
+        if (code != TM_E_CONFLICT || plan == PLANS_MAX) {
             atomic_store(&env->progress->phase, TM_PHASE_DONE);
             return code;
         }
         tm_log(TM_LOG_INFO, "backup.replanned", err->msg, TM_LOG_STR("job", env->job_id),
                 TM_LOG_STR("policy", options->policy), TM_LOG_END);
         *err = (struct tm_err){0};
-        tm_backup_result_done(out);
-        memset(out, 0, sizeof(*out));
+        begin_again(out);
     }
 }

@@ -10,12 +10,17 @@
 
 enum { IDS_MS = 30 * 1000 };
 
+struct built_tail {
+    struct backup_topic *topic;
+    struct tm_row_tail row;
+};
+
 /* What one call of the build callback works on; `edits` may be built several times. */
 struct build {
     struct backup_run *run;
     bool final;
     bool made_point;
-    TM_VEC(struct tm_row_tail) tails; /* what the newest build said, for settle() */
+    TM_VEC(struct built_tail) tails; /* what the newest build said, for settle() */
     int64_t stored_bytes;
     int64_t gaps;
 };
@@ -150,8 +155,8 @@ static int64_t walk_pending(const struct backup_part *part, uint32_t stream, str
 }
 
 /* The partition's new watermark row; none where nothing changes. */
-static void add_tail(const struct build *build, const struct backup_topic *topic,
-        struct backup_part *part, struct tm_edits *edits)
+static void add_tail(struct build *build, struct backup_topic *topic, struct backup_part *part,
+        struct tm_edits *edits)
 {
     struct tm_tail last = {0};
     bool has_last = false;
@@ -180,25 +185,51 @@ static void add_tail(const struct build *build, const struct backup_topic *topic
     row.next = cursor;
     row.covered = covered;
     *tm_vec_push(&edits->tails) = row;
+    *tm_vec_push(&build->tails) = (struct built_tail){topic, row};
 }
 
-/* Is the watermark in the fold still the one that this run went on from? */
-static enum tm_code check_watermarks(
-        struct backup_run *run, struct backup_topic *topic, struct tm_err *err)
+/*
+ * Take the row of a partition as the fold has it now. Points that others made meanwhile may have
+ * changed `covered`; and where they stored more of a partition that this run has nothing of, the
+ * point covers that. False: what this run has no longer joins.
+ */
+static bool take_tail(struct backup_part *part, const struct tm_row_tail *held, bool is_final)
 {
-    TM_VEC(struct tm_row_tail) fold = {0};
+    bool pending = part->runs.count > 0 || part->gaps.count > 0;
+    bool moved = held == NULL ? part->named : held->next != part->committed;
+    if (moved && (pending || held == NULL)) {
+        return false;
+    }
+    if (moved && !is_final) {
+        return true; /* a worker may still have it in hand: its runs will not join */
+    }
+    if (moved && !part->named) {
+        part->log_start = held->next; /* where its history begins is for the next run to say */
+    }
+    part->named = held != NULL;
+    if (held != NULL) {
+        part->tail = *held;
+        part->committed = held->next;
+    }
+    return true;
+}
+
+static enum tm_code take_tails(
+        const struct build *build, struct backup_topic *topic, struct tm_err *err)
+{
+    struct tm_row_tail *fold = NULL;
     struct tm_arena arena = {0};
     size_t count = 0;
+    size_t at = 0; /* both are in order of partition */
     enum tm_code code = tm_catalog_tails(
-            run->options->catalog, topic->stream.id, &arena, &fold.at, &count, err);
+            build->run->options->catalog, topic->stream.id, &arena, &fold, &count, err);
     for (size_t p = 0; code == TM_OK && p < topic->part_count; p++) {
-        const struct backup_part *part = &topic->parts[p];
-        const struct tm_row_tail *held = NULL;
-        for (size_t i = 0; i < count && held == NULL; i++) {
-            held = fold.at[i].partition == part->partition ? &fold.at[i] : NULL;
+        struct backup_part *part = &topic->parts[p];
+        while (at < count && fold[at].partition < part->partition) {
+            at++;
         }
-        bool same = held == NULL ? !part->named : part->named && held->next == part->committed;
-        if (!same && (part->runs.count > 0 || part->gaps.count > 0)) {
+        bool there = at < count && fold[at].partition == part->partition;
+        if (!take_tail(part, there ? &fold[at] : NULL, build->final)) {
             code = tm_err_set(err, TM_E_CONFLICT,
                     "topic %s partition %" PRId32 ": another writer has stored it meanwhile",
                     topic->info->name, part->partition);
@@ -209,10 +240,12 @@ static enum tm_code check_watermarks(
 }
 
 /* Which stream the topic's rows go to: the one planned on, or a new one with the next free id. */
-static enum tm_code resolve_stream(struct backup_run *run, struct backup_topic *topic,
+static enum tm_code resolve_stream(const struct build *build, struct backup_topic *topic,
         uint32_t *next_id, struct tm_edits *edits, struct tm_err *err)
 {
+    struct backup_run *run = build->run;
     struct tm_stream newest = {0};
+    topic->built_as = topic->number;
     TM_TRY(tm_catalog_stream(run->options->catalog, run->cluster_id,
             tm_slice_str(topic->info->name), &edits->arena, &newest, err));
     if (topic->stream.id != 0) {
@@ -221,7 +254,7 @@ static enum tm_code resolve_stream(struct backup_run *run, struct backup_topic *
             return tm_err_set(err, TM_E_CONFLICT,
                     "topic %s: another writer has begun a new incarnation", topic->info->name);
         }
-        return check_watermarks(run, topic, err);
+        return take_tails(build, topic, err);
     }
     if (newest.incarnation + 1 != topic->stream.incarnation) {
         return tm_err_set(err, TM_E_CONFLICT,
@@ -252,13 +285,14 @@ static enum tm_code add_topics(struct build *build, struct tm_edits *edits, stru
     uint64_t last_point = 0;
     TM_TRY(tm_catalog_last_ids(run->options->catalog, &last_stream, &last_point, err));
     last_stream++;
+    build->tails.count = 0;
     for (size_t t = 0; t < run->count; t++) {
         struct backup_topic *topic = &run->at[t];
         topic->assigned = 0;
         if (!takes_part(build, topic)) {
             continue;
         }
-        TM_TRY(resolve_stream(run, topic, &last_stream, edits, err));
+        TM_TRY(resolve_stream(build, topic, &last_stream, edits, err));
         for (size_t p = 0; p < topic->part_count; p++) {
             if (!topic->parts[p].unanswered) {
                 add_tail(build, topic, &topic->parts[p], edits);
@@ -287,17 +321,14 @@ static enum tm_code add_point(struct build *build, struct tm_edits *edits, struc
 
 static void remember(struct build *build, const struct tm_edits *edits)
 {
-    build->tails.count = 0;
     build->stored_bytes = 0;
     build->gaps = 0;
-    for (size_t i = 0; i < edits->tails.count; i++) {
-        *tm_vec_push(&build->tails) = edits->tails.at[i];
-    }
     for (size_t i = 0; i < edits->packs.count; i++) {
         build->stored_bytes += (int64_t)edits->packs.at[i].size;
     }
     for (size_t i = 0; i < edits->gaps.count; i++) {
-        build->gaps += edits->gaps.at[i].reason != TM_GAP_NO_RECORDS ? 1 : 0;
+        enum tm_gap_reason reason = edits->gaps.at[i].reason;
+        build->gaps += reason != TM_GAP_NO_RECORDS && reason != TM_GAP_SKIPPED ? 1 : 0;
     }
 }
 
@@ -364,17 +395,19 @@ static void settle(struct build *build)
     count_stored(run);
     run->result->stored_bytes += build->stored_bytes;
     run->result->gaps_count += build->gaps;
-    size_t at = 0; /* tails were added topic by topic, partition by partition */
+    /* A topic that started anew after the build belongs to its new stream already. */
     for (size_t t = 0; t < run->count; t++) {
         struct backup_topic *topic = &run->at[t];
-        topic->stream.id = topic->assigned != 0 ? topic->assigned : topic->stream.id;
-        while (at < build->tails.count && topic->assigned != 0 &&
-                build->tails.at[at].stream == topic->assigned) {
-            settle_part(&topic->parts[build->tails.at[at].partition], &build->tails.at[at]);
-            at++;
+        if (topic->assigned != 0 && topic->number == topic->built_as) {
+            topic->stream.id = topic->assigned;
         }
     }
-    tm_assert(at == build->tails.count);
+    for (size_t i = 0; i < build->tails.count; i++) {
+        const struct built_tail *tail = &build->tails.at[i];
+        if (tail->topic->number == tail->topic->built_as) {
+            settle_part(&tail->topic->parts[tail->row.partition], &tail->row);
+        }
+    }
     pthread_mutex_unlock(&run->lock);
     tm_packed_list_done(&run->packs);
 }

@@ -46,19 +46,48 @@ static void tell_of_empty_entries(struct backup_run *run, const struct tm_topic_
     }
 }
 
-/* Keep only the topics that are asked for and can be described. */
+/* Topics asked for one by one that are not there: the run cannot do what it was asked to do. */
+static void tell_of_missing(struct backup_run *run, const struct tm_topic_list *all)
+{
+    for (size_t i = 0; i < run->options->only_count; i++) {
+        const char *name = run->options->only[i];
+        bool there = false;
+        for (size_t t = 0; t < all->count && !there; t++) {
+            there = strcmp(all->at[t].name, name) == 0;
+        }
+        if (!tm_select_matches(run->options->select, name)) {
+            tm_backup_fail(run, name, -1, "topic-missing", "the policy does not select this topic");
+        } else if (!there) {
+            tm_backup_fail(run, name, -1, "topic-missing", "the cluster has no topic of this name");
+        }
+    }
+}
+
+/* Keep only the topics that are asked for. */
 static void select_topics(struct backup_run *run)
 {
     struct tm_topic_list *list = &run->topics;
     if (run->options->only_count == 0) {
         tell_of_empty_entries(run, list);
+    } else {
+        tell_of_missing(run, list);
     }
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        const struct tm_topic_info *info = &list->at[i];
-        if (!asked_for(run->options, info->name)) {
-            continue;
+        if (asked_for(run->options, list->at[i].name)) {
+            list->at[kept++] = list->at[i];
         }
+    }
+    list->count = kept;
+}
+
+/* Leave out the topics that the cluster does not describe: they fail, and stay in the point. */
+static void drop_unreadable(struct backup_run *run)
+{
+    struct tm_topic_list *list = &run->topics;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct tm_topic_info *info = &list->at[i];
         if (info->code != TM_OK) {
             *tm_vec_push(&run->unreadable) = info->name;
             tm_backup_fail(run, info->name, -1, "topic-unreadable", info->error);
@@ -119,8 +148,9 @@ static enum tm_code load_tails(struct backup_topic *topic, struct tm_err *err)
     size_t count = 0;
     code = tm_catalog_tails(catalog, topic->stream.id, run->arena, &tails, &count, err);
     for (size_t i = 0; code == TM_OK && i < count; i++) {
-        if (tails[i].partition < 0 || (size_t)tails[i].partition >= topic->part_count) {
-            continue; /* fewer partitions than stored: the lineage rule below sees it */
+        if ((size_t)tails[i].partition >= topic->part_count) {
+            topic->shrunk = true;
+            continue;
         }
         struct backup_part *part = &topic->parts[tails[i].partition];
         part->named = true;
@@ -135,6 +165,9 @@ static const char *other_lineage(const struct backup_topic *topic)
     if (topic->info->has_id && !tm_id16_is_zero(&topic->stream.topic_id) &&
             !tm_id16_eq(&topic->info->id, &topic->stream.topic_id)) {
         return "the topic was deleted and created again (another topic id)";
+    }
+    if (topic->shrunk) {
+        return "the topic was deleted and created again (fewer partitions than are stored)";
     }
     for (size_t p = 0; p < topic->part_count; p++) {
         const struct backup_part *part = &topic->parts[p];
@@ -159,24 +192,30 @@ static enum tm_gap_reason why_gone(const struct backup_part *part, const struct 
     return part->tail.back > 0 ? TM_GAP_UNKNOWN : TM_GAP_RETENTION;
 }
 
+/* Pass over [next, end) of the partition, for that reason. */
+static void skip_to(struct backup_part *part, int64_t end, enum tm_gap_reason reason)
+{
+    *tm_vec_push(&part->gaps) = (struct tm_row_gap){
+            .partition = part->partition,
+            .from = part->next,
+            .length = end - part->next,
+            .reason = reason,
+    };
+    part->next = end;
+}
+
 /* The log starts above what is stored of it: what lay in between was never captured. */
 static void note_gap(struct backup_topic *topic, struct backup_part *part)
 {
-    struct tm_row_gap gap = {
-            .partition = part->partition,
-            .from = part->committed,
-            .length = part->log_start - part->committed,
-            .reason = why_gone(part, topic),
-    };
+    enum tm_gap_reason reason = why_gone(part, topic);
     char detail[160];
     (void)snprintf(detail, sizeof(detail),
             "offsets %" PRId64 " to %" PRId64 " were gone from the source before they were "
             "captured (%s)",
-            gap.from, part->log_start - 1, tm_gap_reason_name(gap.reason));
+            part->next, part->log_start - 1, tm_gap_reason_name(reason));
     tm_backup_warn(topic->run, topic->info->name, part->partition, "gap", detail);
-    *tm_vec_push(&part->gaps) = gap;
-    part->next = part->log_start;
-    topic->lost += gap.length;
+    topic->lost += part->log_start - part->next;
+    skip_to(part, part->log_start, reason);
 }
 
 /* Where to begin, and whether there is anything. */
@@ -189,12 +228,13 @@ static void plan_part(struct backup_topic *topic, struct backup_part *part)
     }
     bool latest = topic->run->options->from == TM_FROM_LATEST && topic->stream.id == 0 &&
                   topic->stream.incarnation <= 1;
-    int64_t base = latest ? part->end : part->log_start;
-    part->committed = part->named ? part->tail.next : base;
+    part->committed = part->named ? part->tail.next : part->log_start;
     part->watermark = part->committed;
     part->next = part->committed;
-    if (part->named && part->log_start > part->committed) {
+    if (part->log_start > part->next) {
         note_gap(topic, part);
+    } else if (latest && part->end > part->next) {
+        skip_to(part, part->end, TM_GAP_SKIPPED);
     }
     part->state = part->next < part->end ? PART_TODO : PART_IDLE;
     topic->news |= part->state == PART_TODO;
@@ -220,6 +260,7 @@ void tm_backup_reincarnate(struct backup_topic *topic)
     *tm_vec_push(&run->numbers) = topic;
     topic->number = ++run->last_number;
     topic->stream = (struct tm_stream){.incarnation = topic->stream.incarnation + 1};
+    topic->shrunk = false;
     for (size_t p = 0; p < topic->part_count; p++) {
         struct backup_part *part = &topic->parts[p];
         part->named = false;
@@ -239,6 +280,7 @@ static void capture_configs(struct backup_run *run)
         rows[t].topic = run->at[t].info->name;
     }
     struct tm_err err = {0};
+    run->configs_asked = true;
     if (run->count > 0 && tm_kafka_topic_configs(run->options->kafka, rows, run->count,
                                   request_ms(run), run->arena, &err) != TM_OK) {
         run->configs_unknown = true;
@@ -288,6 +330,7 @@ static enum tm_code ask_cluster(struct backup_run *run, struct tm_err *err)
         code = tm_kafka_topic_ids(kafka, request_ms(run), &run->topics, err);
     }
     if (code == TM_OK) {
+        drop_unreadable(run);
         make_topics(run);
         code = ask_offsets(run, err);
     }

@@ -214,18 +214,47 @@ static void collect(struct backup_run *run, struct tm_edits *edits, const struct
     keep_changed(rows, &newest->row);
 }
 
-static uint32_t point_flags(const struct backup_run *run)
+static bool is_gone(const struct rows *rows, uint32_t stream)
+{
+    for (size_t i = 0; i < rows->gone.count; i++) {
+        if (rows->gone.at[i] == stream) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Do rows that this point takes over, of topics that the run did not look at, stop short? */
+static bool keeps_partial(
+        const struct backup_run *run, const struct rows *rows, const struct tm_row_point *newest)
+{
+    for (size_t i = 0; i < newest->part_count; i++) {
+        const struct tm_row_part *row = &newest->parts[i];
+        if (row->status != TM_PART_WHOLE && !is_named(run, row->stream) &&
+                !is_gone(rows, row->stream)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t point_flags(
+        const struct backup_run *run, const struct rows *rows, const struct tm_row_point *newest)
 {
     uint32_t flags = TM_POINT_GROUPS_UNKNOWN;
-    bool partial = run->result->failures.count > 0;
+    bool partial = run->result->failures.count > 0 || keeps_partial(run, rows, newest);
+    bool unknown = run->configs_unknown;
     for (size_t t = 0; t < run->count; t++) {
         for (size_t p = 0; p < run->at[t].part_count; p++) {
             partial |= status_of(&run->at[t].parts[p]) != TM_PART_WHOLE;
         }
     }
+    if (!run->configs_asked || run->options->only_count > 0) {
+        unknown |= (newest->flags & TM_POINT_CONFIGS_UNKNOWN) != 0; /* rows taken over */
+    }
     flags |= partial ? TM_POINT_PARTIAL : 0;
     flags |= run->options->read_uncommitted ? TM_POINT_READ_UNCOMMITTED : 0;
-    flags |= run->configs_unknown ? TM_POINT_CONFIGS_UNKNOWN : 0;
+    flags |= unknown ? TM_POINT_CONFIGS_UNKNOWN : 0;
     return flags;
 }
 
@@ -249,6 +278,13 @@ static void copy_rows(struct tm_edits *edits, const struct rows *rows, struct tm
     }
 }
 
+static int by_text(const void *left, const void *right)
+{
+    const struct tm_slice *a = left;
+    const struct tm_slice *b = right;
+    return tm_slice_cmp(*a, *b);
+}
+
 static void add_mark(const struct backup_run *run, struct tm_edits *edits, uint64_t point)
 {
     const struct tm_backup_options *options = run->options;
@@ -258,12 +294,19 @@ static void add_mark(const struct backup_run *run, struct tm_edits *edits, uint6
     struct tm_row_mark mark = {
             .point = point,
             .note = tm_slice_str(options->note != NULL ? options->note : ""),
-            .tag_count = options->tag_count,
             .tags = tm_arena_alloc(&edits->arena, options->tag_count + 1, sizeof(*mark.tags)),
             .hold_reason = tm_slice_str(""),
     };
     for (size_t i = 0; i < options->tag_count; i++) {
         mark.tags[i] = tm_slice_str(options->tags[i]);
+    }
+    if (options->tag_count > 0) {
+        qsort(mark.tags, options->tag_count, sizeof(*mark.tags), by_text);
+    }
+    for (size_t i = 0; i < options->tag_count; i++) { /* a tag given twice is one */
+        if (mark.tag_count == 0 || !tm_slice_eq(mark.tags[i], mark.tags[mark.tag_count - 1])) {
+            mark.tags[mark.tag_count++] = mark.tags[i];
+        }
     }
     *tm_vec_push(&edits->marks) = mark;
 }
@@ -275,13 +318,15 @@ static enum tm_code add_row(struct backup_run *run, struct tm_edits *edits, cons
     uint32_t last_stream = 0;
     uint64_t last_point = 0;
     TM_TRY(tm_catalog_last_ids(run->options->catalog, &last_stream, &last_point, err));
-    int64_t now_ms = tm_now_ms();
-    run->result->point = tm_ulid_make(now_ms);
+    if (tm_id16_is_zero(&run->point)) {
+        run->point = tm_ulid_make(tm_now_ms());
+    }
+    run->result->point = run->point;
     run->result->has_point = true;
     struct tm_row_point point = {
             .id = last_point + 1,
             .ulid = run->result->point,
-            .time_ms = now_ms,
+            .time_ms = tm_ulid_time_ms(&run->point),
             .cluster_id = run->cluster_id,
             .cluster_name = tm_slice_str(run->options->cluster),
             .policy = tm_slice_str(run->options->policy),
@@ -298,7 +343,7 @@ enum tm_code tm_backup_point(struct backup_run *run, struct tm_edits *edits,
 {
     struct rows rows = {0};
     collect(run, edits, newest, &rows);
-    uint32_t flags = point_flags(run);
+    uint32_t flags = point_flags(run, &rows, &newest->row);
     bool differs = newest->row.id == 0 || rows.parts.count > 0 || rows.topics.count > 0 ||
                    rows.gone.count > 0 || edits->packs.count > 0;
     bool asked = run->options->note != NULL || run->options->tag_count > 0;

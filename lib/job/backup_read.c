@@ -11,7 +11,8 @@
 
 enum {
     ACTIVE_MAX = 32, /* partitions read side by side by a worker: a fetch answer each is buffered */
-    WAIT_MS = 200,   /* between looks at cancel and deadline */
+    WAIT_MS = 200,   /* between looks at cancel and deadline, */
+    LOOK_RECORDS = 512, /* and so many records */
 };
 
 /* What a worker has in hand. */
@@ -23,6 +24,8 @@ struct worker {
     struct tm_block *shared; /* small runs of finished partitions */
     size_t open_bytes;       /* memory of `open` */
     size_t next_start;       /* partitions below were started or need no reading */
+    bool reading;            /* past the fence: started partitions count as running */
+    unsigned since_look;     /* records taken since cancel and deadline were looked at */
     struct tm_err err;       /* set: the vault side failed, and the whole run with it */
     bool diverged;           /* the log is not the one that is stored: begin a new incarnation */
 };
@@ -33,6 +36,24 @@ bool tm_backup_stopping(const struct backup_run *run)
            (run->deadline_ns != 0 && tm_mono_ns() >= run->deadline_ns);
 }
 
+/* Where the topic's partitions stand, into the job's progress (+1) or out of it again (-1). */
+static void count_parts(const struct worker *worker, int64_t by)
+{
+    struct tm_progress *progress = worker->run->env->progress;
+    for (size_t p = 0; p < worker->topic->part_count; p++) {
+        const struct backup_part *part = &worker->topic->parts[p];
+        bool started = worker->reading && p < worker->next_start;
+        if (part->state == PART_TODO) {
+            atomic_fetch_add(started ? &progress->parts_running : &progress->parts_waiting, by);
+            atomic_fetch_add(&progress->total_messages, by * (part->end - part->next));
+        } else if (part->state == PART_DONE) {
+            atomic_fetch_add(&progress->parts_done, by);
+        } else if (part->state == PART_FAILED && !part->unanswered) {
+            atomic_fetch_add(&progress->parts_failed, by);
+        }
+    }
+}
+
 static void count_messages(struct worker *worker, const struct tm_record *record)
 {
     struct tm_progress *progress = worker->run->env->progress;
@@ -41,14 +62,16 @@ static void count_messages(struct worker *worker, const struct tm_record *record
     atomic_fetch_add_explicit(&progress->done_bytes, (int64_t)bytes, memory_order_relaxed);
 }
 
-/* Give a filled block to the packer, with what it holds as stretches for the committer. */
+/* Give a filled block to the packer. */
 static void put_block(struct worker *worker, struct tm_block *block)
 {
     if (worker->err.code != TM_OK) {
         tm_block_free(block);
         return;
     }
-    TM_LATER(tm_packer_put(worker->run->packer, block, &worker->err));
+    if (tm_packer_put(worker->run->packer, block, &worker->err) != TM_OK) {
+        atomic_store(&worker->run->vault_failed, true); /* the others need not go on either */
+    }
 }
 
 /* Close the open block of a partition and put it; its run ends where it is. */
@@ -186,6 +209,16 @@ static void start_parts(struct worker *worker)
     }
 }
 
+/* The clock is not looked at for every record. */
+static bool should_stop(struct worker *worker, const struct tm_read_event *event)
+{
+    if (event->kind == TM_READ_RECORD && ++worker->since_look < LOOK_RECORDS) {
+        return false;
+    }
+    worker->since_look = 0;
+    return tm_backup_stopping(worker->run);
+}
+
 static void read_parts(struct worker *worker)
 {
     struct tm_read_event event = {0};
@@ -200,7 +233,7 @@ static void read_parts(struct worker *worker)
         switch (event.kind) {
         case TM_READ_RECORD:
             take_record(worker, part, &event.record);
-            continue; /* the clock below is not for every record */
+            break;
         case TM_READ_END:
             finish_part(worker, part);
             break;
@@ -210,7 +243,7 @@ static void read_parts(struct worker *worker)
         case TM_READ_IDLE:
             break;
         }
-        if (tm_backup_stopping(worker->run)) {
+        if (should_stop(worker, &event)) {
             return;
         }
     }
@@ -260,6 +293,16 @@ static bool can_compare(const struct backup_part *part)
            part->stored.next - part->stored.back >= part->log_start;
 }
 
+/* A partition whose stored record could not be read is not taken for a match. */
+static void fail_fence(struct worker *worker, struct backup_part *part, const struct tm_err *err)
+{
+    struct tm_progress *progress = worker->run->env->progress;
+    part->state = PART_FAILED;
+    tm_backup_fail(worker->run, worker->topic->info->name, part->partition, "fence", err->msg);
+    atomic_fetch_sub(&progress->parts_waiting, 1);
+    atomic_fetch_add(&progress->parts_failed, 1);
+}
+
 static void start_fence(struct worker *worker)
 {
     struct backup_topic *topic = worker->topic;
@@ -272,42 +315,50 @@ static void start_fence(struct worker *worker)
         int64_t at = part->stored.next - part->stored.back;
         struct tm_err err = {0};
         if (tm_reader_start(worker->reader, part->partition, at, at + 1, &err) != TM_OK) {
-            part->state = PART_FAILED;
-            tm_backup_fail(worker->run, topic->info->name, part->partition, "fence", err.msg);
+            fail_fence(worker, part, &err);
         }
     }
 }
 
-/*
- * Compare the record at each tail with what is stored. True: every partition that has news goes on
- * where it ended. A partition whose tail could not be read fails; it is not taken for a match.
- */
-static bool pass_fence(struct worker *worker)
+enum fence {
+    FENCE_PASSED,  /* every partition that has news and has not failed goes on where it ended */
+    FENCE_OTHER,   /* Kafka holds another history */
+    FENCE_STOPPED, /* the run ends before all were compared */
+};
+
+/* Is a tail's record that Kafka no longer has a sign of another history? */
+static bool may_be_gone(const struct backup_topic *topic)
+{
+    return is_compacted(topic) && topic->info->has_id;
+}
+
+/* Compare the record at each tail with what is stored. */
+static enum fence pass_fence(struct worker *worker)
 {
     struct backup_topic *topic = worker->topic;
     bool *seen = tm_xalloc(topic->part_count, sizeof(*seen));
     struct tm_read_event event = {0};
     bool same = true;
+    bool stopped = false;
     worker->next_start = 0;
-    for (start_fence(worker); same && tm_reader_running(worker->reader) > 0; start_fence(worker)) {
+    start_fence(worker);
+    while (same && !stopped && tm_reader_running(worker->reader) > 0) {
         tm_reader_next(worker->reader, WAIT_MS, &event);
         struct backup_part *part = &topic->parts[event.partition];
         if (event.kind == TM_READ_RECORD) {
             seen[event.partition] = true;
             same = is_tail(worker->run, &part->stored, &event.record);
         } else if (event.kind == TM_READ_END) {
-            bool lawful = is_compacted(topic) && topic->info->has_id;
-            same = seen[event.partition] || lawful;
+            same = seen[event.partition] || may_be_gone(topic);
         } else if (event.kind == TM_READ_FAILED) {
-            part->state = PART_FAILED;
-            tm_backup_fail(worker->run, topic->info->name, part->partition, "fence", event.err.msg);
-        } else if (tm_backup_stopping(worker->run)) {
-            break;
+            fail_fence(worker, part, &event.err);
         }
+        stopped = tm_backup_stopping(worker->run);
+        start_fence(worker);
     }
     free(seen);
     worker->next_start = 0;
-    return same;
+    return !same ? FENCE_OTHER : stopped ? FENCE_STOPPED : FENCE_PASSED;
 }
 
 /* The worker --------------------------------------------------------------------------------- */
@@ -334,41 +385,45 @@ static enum tm_code begin_anew(struct worker *worker, struct tm_err *err)
     tm_block_free(TM_TAKE(worker->shared));
     worker->open_bytes = 0;
     worker->diverged = false;
+    count_parts(worker, -1);
     tm_backup_reincarnate(topic);
+    worker->next_start = 0;
+    worker->reading = false;
+    count_parts(worker, 1);
     tm_packer_add_stream(worker->run->packer, topic->number, worker->run->cluster_id,
             tm_slice_str(topic->info->name), topic->stream.incarnation);
     return open_reader(worker, err);
 }
 
-static void count_waiting(const struct backup_topic *topic)
+/* The reader could not be opened: nothing was read, and that is no end. */
+static void fail_all(struct worker *worker, const struct tm_err *err)
 {
-    int64_t waiting = 0;
-    for (size_t p = 0; p < topic->part_count; p++) {
-        waiting += topic->parts[p].state == PART_TODO ? 1 : 0;
+    tm_backup_fail(worker->run, worker->topic->info->name, -1, "read", err->msg);
+    count_parts(worker, -1);
+    for (size_t p = 0; p < worker->topic->part_count; p++) {
+        struct backup_part *part = &worker->topic->parts[p];
+        part->state = part->state == PART_TODO ? PART_FAILED : part->state;
     }
-    atomic_fetch_add(&topic->run->env->progress->parts_waiting, waiting);
+    count_parts(worker, 1);
 }
 
 static void read_claimed(struct worker *worker)
 {
     struct tm_err err = {0};
     enum tm_code code = open_reader(worker, &err);
-    if (code == TM_OK && !pass_fence(worker)) {
-        code = begin_anew(worker, &err);
-    }
-    if (code == TM_OK) {
-        count_waiting(worker->topic);
-        read_parts(worker);
-    }
-    if (code == TM_OK && worker->diverged) {
-        code = begin_anew(worker, &err);
+    enum fence fence = code == TM_OK ? pass_fence(worker) : FENCE_STOPPED;
+    worker->diverged = fence == FENCE_OTHER;
+    while (code == TM_OK && (worker->diverged || (fence == FENCE_PASSED && !worker->reading))) {
+        if (worker->diverged) {
+            code = begin_anew(worker, &err);
+        }
         if (code == TM_OK) {
-            worker->next_start = 0;
+            worker->reading = true;
             read_parts(worker);
         }
     }
     if (code != TM_OK) {
-        tm_backup_fail(worker->run, worker->topic->info->name, -1, "read", err.msg);
+        fail_all(worker, &err);
     }
 }
 
@@ -382,7 +437,8 @@ void tm_backup_read_topic(void *arg)
     if (tm_backup_stopping(run)) {
         return; /* its partitions stay "not reached" */
     }
-    if (tm_claim_topic(run->options->kafka, topic->info->name, run->env->cancel, &err) != TM_OK) {
+    struct tm_claim claim = {run->options->kafka, topic->info->name, run};
+    if (tm_claim_topic(&claim, run->env->cancel, run->deadline_ns, &err) != TM_OK) {
         return;
     }
     worker.open = tm_xalloc(topic->part_count, sizeof(struct tm_block *));
@@ -398,6 +454,9 @@ void tm_backup_read_topic(void *arg)
         put_block(&worker, TM_TAKE(worker.shared));
     }
     tm_reader_free(worker.reader);
-    tm_claim_release(run->options->kafka, topic->info->name);
+    tm_claim_release(&claim);
+    count_parts(&worker, -1); /* what was started and not finished waits again */
+    worker.reading = false;
+    count_parts(&worker, 1);
     free(worker.open);
 }

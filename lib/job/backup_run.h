@@ -62,7 +62,9 @@ struct backup_topic {
     int64_t messages; /* committed in this run */
     int64_t bytes;
     int64_t lost;
-    uint32_t assigned; /* stream id given by the build that is being committed */
+    bool shrunk;       /* the log knows partitions that the topic no longer has */
+    uint32_t assigned; /* stream id given by the build that is being committed; 0: not part of it */
+    uint32_t built_as; /* `number` at that build: a topic may start anew while it is committed */
 };
 
 struct backup_run {
@@ -75,11 +77,13 @@ struct backup_run {
     struct backup_topic *at; /* selected topics, by name */
     size_t count;
     size_t todo; /* topics with news */
+    bool configs_asked;
     bool configs_unknown;
     TM_VEC(const char *) unreadable; /* selected topics that the cluster could not describe */
     struct tm_block_params params;
     struct tm_packer *packer;
     int64_t deadline_ns;      /* 0: none */
+    struct tm_id16 point;     /* name of the point being made, however often the commit is built */
     size_t open_budget;       /* bytes of open blocks, per worker */
     atomic_bool vault_failed; /* workers stop: nothing more can be stored */
     pthread_mutex_t lock;
@@ -103,7 +107,7 @@ bool tm_backup_stopping(const struct backup_run *run);
 /* Cut the packer and commit what is durable; with `final`, make the point too if there is cause. */
 enum tm_code tm_backup_commit(struct backup_run *run, bool final, struct tm_err *err) TM_MUST_CHECK;
 /* backup_point.c: add the point's rows to the edits; *made is false when nothing differs from the
- * newest point (then nothing was added). `newest` is that point. */
+ * newest point (then nothing was added). `newest` is that point. May be called again. */
 enum tm_code tm_backup_point(struct backup_run *run, struct tm_edits *edits,
         const struct tm_point *newest, bool *made, struct tm_err *err) TM_MUST_CHECK;
 

@@ -196,6 +196,10 @@ static enum tm_code execute(struct restore_run *run, struct tm_err *err)
     }
     tm_restore_prove(run);
     TM_FAULT("job.restore.proved");
+    if (tm_job_cancelled(run->env) && run->result->failures.count > 0) {
+        return tm_err_set(err, TM_E_CANCELLED,
+                "cancelled before all of it was proved; what was written is left as it is");
+    }
     tm_restore_configure(run);
     TM_FAULT("job.restore.configured");
     report(run);

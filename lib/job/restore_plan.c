@@ -115,6 +115,22 @@ static enum tm_code add_topics(
     return TM_OK;
 }
 
+/* A name that stands for nothing may be a slip: what was meant goes where it was not meant to. */
+static void check_renames(const struct tm_restore_options *options, struct tm_restore_plan *plan)
+{
+    for (size_t i = 0; i < options->rename_count; i++) {
+        const char *from = options->renames[i].from;
+        bool met = false;
+        for (size_t t = 0; t < plan->topics.count && !met; t++) {
+            met = strcmp(plan->topics.at[t].source, from) == 0;
+        }
+        if (!met) {
+            tm_job_note_add(&plan->warnings, &plan->arena, "rename-unused", from, -1,
+                    "no topic of this name is restored: its new name is not used");
+        }
+    }
+}
+
 static void check_names(struct tm_restore_plan *plan)
 {
     for (size_t i = 0; i < plan->topics.count; i++) {
@@ -292,6 +308,7 @@ enum tm_code tm_restore_plan(const struct tm_restore_options *options, struct tm
     }
     TM_TRY(add_topics(options, out, err));
     check_names(out);
+    check_renames(options, out);
     TM_TRY(check_target(options, out, err));
     check_coverage(options, out);
     digest(options, out);

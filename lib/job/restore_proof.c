@@ -7,7 +7,7 @@
 #include "job/restore_run.h"
 #include "kafka/reader.h"
 
-enum { WAIT_MS = 200 };
+enum { WAIT_MS = 200, LOOK_RECORDS = 512 /* between looks at cancel */ };
 
 /* Walking a target partition beside the marks that its records must arrive at. */
 struct check {
@@ -29,6 +29,12 @@ static void fail_check(struct check *check, int64_t end, const char *what)
             check->mark_begin, end - 1, what);
     check->differs = true;
     tm_restore_fail(check->run, check->part, "content-differs", detail);
+}
+
+static void fail_unread(struct check *check, const char *code, const char *why)
+{
+    check->differs = true;
+    tm_restore_fail(check->run, check->part, code, why);
 }
 
 static void begin_mark(struct check *check, int64_t offset)
@@ -72,16 +78,17 @@ static void check_record(struct check *check, const struct tm_record *record)
 static void read_back(struct check *check, struct tm_reader *reader)
 {
     struct tm_read_event event = {0};
+    unsigned since_look = 0;
     while (!check->differs && tm_reader_running(reader) > 0) {
         tm_reader_next(reader, WAIT_MS, &event);
         if (event.kind == TM_READ_RECORD) {
             check_record(check, &event.record);
         } else if (event.kind == TM_READ_FAILED) {
-            check->differs = true;
-            tm_restore_fail(check->run, check->part, "proof-unread", event.err.msg);
-        } else if (event.kind == TM_READ_IDLE && tm_job_cancelled(check->run->env)) {
-            check->differs = true;
-            tm_restore_fail(check->run, check->part, "cancelled", "cancelled before it was proved");
+            fail_unread(check, "proof-unread", event.err.msg);
+        }
+        bool look = event.kind == TM_READ_IDLE || ++since_look % LOOK_RECORDS == 0;
+        if (look && !check->differs && tm_job_cancelled(check->run->env)) {
+            fail_unread(check, "cancelled", "cancelled before it was proved");
         }
     }
     if (!check->differs && check->mark < check->part->marks.count) {
@@ -119,14 +126,22 @@ static void prove_part(struct restore_run *run, struct restore_part *part)
     }
     struct check check = {.run = run, .part = part};
     struct tm_err err = {0};
-    TM_OWN(tm_reader_free) struct tm_reader *reader = NULL;
+    /* A policy may be backing the target up: librdkafka reads a partition once per handle. */
+    struct tm_claim claim = {run->options->kafka, part->topic->line->target, run};
+    if (tm_claim_topic(&claim, run->env->cancel, 0, &err) != TM_OK) {
+        fail_unread(&check, "cancelled", "cancelled before it was proved");
+        part->failed = true;
+        return;
+    }
+    struct tm_reader *reader = NULL;
     if (open_reader(&check, &reader, &err) == TM_OK) {
         read_back(&check, reader);
     } else {
-        check.differs = true;
-        tm_restore_fail(run, part, "proof-unread", err.msg);
+        fail_unread(&check, "proof-unread", err.msg);
     }
     part->failed = check.differs;
+    tm_reader_free(reader);
+    tm_claim_release(&claim);
     tm_proof_free(check.proof);
     tm_buf_done(&check.bytes);
 }
@@ -134,20 +149,5 @@ static void prove_part(struct restore_run *run, struct restore_part *part)
 void tm_restore_prove(struct restore_run *run)
 {
     atomic_store(&run->env->progress->phase, TM_PHASE_PROVING);
-    size_t held = 0;
-    struct tm_err err = {0};
-    /* A policy may be backing the target up: librdkafka reads a partition once per handle. */
-    while (held < run->topic_count &&
-            tm_claim_topic(run->options->kafka, run->topics[held].line->target, run->env->cancel,
-                    &err) == TM_OK) {
-        held++;
-    }
-    if (held == run->topic_count) {
-        tm_restore_each(run, prove_part);
-    } else {
-        tm_restore_fail(run, NULL, "proof-unread", err.msg);
-    }
-    while (held > 0) {
-        tm_claim_release(run->options->kafka, run->topics[--held].line->target);
-    }
+    tm_restore_each(run, prove_part);
 }

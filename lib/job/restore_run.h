@@ -21,7 +21,6 @@ struct restore_part {
     int64_t base;  /* target offset of the first restored record */
     int64_t there; /* records that lie in the target already: a resumed restore */
     int64_t count; /* records the range holds; known when it has been walked */
-    int64_t sent;
     int64_t zero_stamps;
     bool failed;
     tm_source_marks marks;
@@ -33,6 +32,7 @@ struct restore_topic {
     const struct tm_row_topic *captured;
     struct restore_part *parts;
     size_t part_count;
+    bool fresh; /* made, or taken when it was empty, by this very run: nothing of ours is in it yet */
     bool failed;
 };
 

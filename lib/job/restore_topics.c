@@ -170,10 +170,13 @@ static enum tm_code take_topic(
     TM_OWN(tm_json_free) struct tm_json *bases = tm_json_array();
     for (size_t p = 0; code == TM_OK && p < count; p++) {
         if (rows[p].code != TM_OK) {
-            code = tm_err_set(err, rows[p].code, "%s", rows[p].error);
-            break;
+            code = tm_err_set(err, rows[p].code, "partition %zu: %s", p, rows[p].error);
+        } else if (rows[p].log_start != rows[p].high_watermark) {
+            code = tm_err_set(err, TM_E_CONFLICT,
+                    "partition %zu is no longer empty: something else writes to it", p);
+        } else {
+            tm_json_push_int(bases, rows[p].log_start);
         }
-        tm_json_push_int(bases, rows[p].log_start);
     }
     free(rows);
     if (code != TM_OK) {
@@ -193,6 +196,7 @@ enum tm_code tm_restore_make_topics(struct restore_run *run, struct tm_err *err)
     for (size_t t = 0; t < run->topic_count; t++) {
         struct restore_topic *topic = &run->topics[t];
         enum tm_code code = TM_OK;
+        topic->fresh = !topic->line->exists || !topic->line->ours;
         if (!topic->line->exists) {
             code = make_topic(run, topic, err);
         } else if (!topic->line->ours) {
@@ -303,7 +307,12 @@ enum tm_code tm_restore_find_ends(struct restore_run *run, struct tm_err *err)
     for (size_t i = 0; code == TM_OK && i < run->part_count; i++) {
         struct restore_part *part = run->parts[i];
         part->there = rows[i].high_watermark - part->base;
-        if (part->there < 0 || (part->there > 0 && rows[i].log_start > part->base)) {
+        if (part->there > 0 && part->topic->fresh) {
+            code = tm_err_set(err, TM_E_CONFLICT,
+                    "topic %s partition %" PRId32
+                    " is no longer empty: something else writes to it",
+                    part->topic->line->target, part->partition);
+        } else if (part->there < 0 || (part->there > 0 && rows[i].log_start > part->base)) {
             code = tm_err_set(err, TM_E_CONFLICT,
                     "topic %s partition %" PRId32 ": records of this restore were deleted "
                     "meanwhile; delete the topic and restore "
