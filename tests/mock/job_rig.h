@@ -72,7 +72,7 @@ static void rig_open_vault(struct job_rig *rig)
     rig->catalog = rig_catalog(rig);
 }
 
-UNUSED static void rig_up(struct job_rig *rig)
+UNUSED static void rig_up_brokers(struct job_rig *rig, int brokers)
 {
     static const char *const include[] = {"*"};
     struct tm_select_options select = {.include = include, .include_count = 1};
@@ -80,7 +80,7 @@ UNUSED static void rig_up(struct job_rig *rig)
     char path[128];
     memset(rig, 0, sizeof(*rig));
     tm_codec_init();
-    rig->kafka = fixture_up(1);
+    rig->kafka = fixture_up(brokers);
     (void)snprintf(rig->dir, sizeof(rig->dir), "/tmp/tidemark-job-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(rig->dir));
     rig_open_vault(rig);
@@ -97,6 +97,11 @@ UNUSED static void rig_up(struct job_rig *rig)
             .cancel = &rig->cancel,
             .progress = &rig->progress,
     };
+}
+
+UNUSED static void rig_up(struct job_rig *rig)
+{
+    rig_up_brokers(rig, 1);
 }
 
 UNUSED static void rig_topic(struct job_rig *rig, const char *topic, int32_t partitions)
