@@ -7,7 +7,8 @@ import time
 from typing import NamedTuple, Optional
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, NewTopic, ResourceType
+from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ConfigSource, NewTopic,
+                                   ResourceType)
 
 # KIP-101's names: who set the timestamp.
 NO_TIMESTAMP, CREATE_TIME, LOG_APPEND_TIME = 0, 1, 2
@@ -61,6 +62,12 @@ def topic_config(bootstrap, name):
     entries = settle(admin(bootstrap), "describe_configs", [resource])[resource]
     own = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
     return {entry.name: entry.value for entry in entries.values() if entry.source == own}
+
+
+def set_topic_config(bootstrap, name, key, value):
+    entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+    settle(admin(bootstrap), "incremental_alter_configs", [resource])
 
 
 def partition_count(bootstrap, name, client=None):

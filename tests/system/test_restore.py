@@ -9,6 +9,7 @@ import time
 import pytest
 
 from rig import jobs, records
+from rig.daemon import ENDED
 from rig.records import record
 
 NOW = int(time.time() * 1000) - 3_600_000
@@ -97,14 +98,22 @@ def test_timestamps_that_the_source_set_stay_though_the_target_sets_its_own_afte
     assert records.topic_config(target_broker.bootstrap, topic)["message.timestamp.type"] == "LogAppendTime"
 
 
-def test_compaction_begins_only_when_all_is_restored(bootstrap, target_broker, new_topic, two_clusters):
-    topic = new_topic(cleanup_policy="compact")  # one segment, so the source never compacts it
-    written = [record(b"one key", b"%d" % number, timestamp=NOW + number) for number in range(2000)]
-    records.produce(bootstrap, topic, written)
-    daemon = two_clusters(topic)
-    jobs.restore(daemon, cluster="target")
-    jobs.assert_restored([written], target_broker.bootstrap, topic)
+def test_compaction_begins_only_when_all_is_restored_and_proved(bootstrap, target_broker, new_topic, two_clusters):
+    """Ten keys on several segments, which a broker compacts within a second where it may."""
+    topic = new_topic(segment_bytes=1 << 20, min_cleanable_dirty_ratio=0.01)
+    total = 10_000
+    value = bytes(range(256)) * 4
+    records.produce(bootstrap, topic, [record(b"%d" % (number % 10), value, timestamp=NOW + number)
+                                       for number in range(total)])
+    daemon = two_clusters(topic)  # all of it is stored before the source may compact it
+    records.set_topic_config(bootstrap, topic, "cleanup.policy", "compact")
+    records.produce(bootstrap, topic, [record(b"last", b"v", timestamp=NOW)])
+    daemon.backup("p")
+    job = jobs.restore(daemon, cluster="target")
+    assert job["result"]["messages_count"] == total + 1
     assert records.topic_config(target_broker.bootstrap, topic)["cleanup.policy"] == "compact"
+    records.produce(target_broker.bootstrap, topic, [record(b"more", value)] * 3000)  # the active segment is left alone
+    records.wait_until(lambda: len(records.read_topic(target_broker.bootstrap, topic)[0]) < total, "compaction")
 
 
 def test_topics_are_chosen_and_renamed_and_a_plan_says_so_first(
@@ -184,10 +193,10 @@ def test_a_restore_killed_again_and_again_ends_with_every_record_once(bootstrap,
         while True:
             job = daemon.get(f"/v1/jobs/{job['id']}")
             progress = job.get("progress", {})
-            if job["state"] == "succeeded" or progress.get("done_messages", 0) >= wanted:
+            if job["state"] in ENDED or progress.get("done_messages", 0) >= wanted:
                 break
             time.sleep(0.005)
-        if job["state"] == "succeeded":
+        if job["state"] in ENDED:
             break
         daemon.kill()
         kills += 1
