@@ -27,7 +27,7 @@ struct job_rig {
     struct tm_journal *journal;
     struct tm_pool *workers;
     struct tm_pool *sealers;
-    struct tm_select *select; /* every topic */
+    struct tm_select *select; /* every topic, but what restores are made into */
     atomic_bool cancel;
     struct tm_progress progress;
     struct tm_job_env env;
@@ -75,7 +75,9 @@ static void rig_open_vault(struct job_rig *rig)
 UNUSED static void rig_up_brokers(struct job_rig *rig, int brokers)
 {
     static const char *const include[] = {"*"};
-    struct tm_select_options select = {.include = include, .include_count = 1};
+    static const char *const exclude[] = {"*.back"};
+    struct tm_select_options select = {
+            .include = include, .include_count = 1, .exclude = exclude, .exclude_count = 1};
     struct tm_err err = {0};
     char path[128];
     memset(rig, 0, sizeof(*rig));
@@ -345,6 +347,8 @@ UNUSED static enum tm_code try_restore(struct job_rig *rig, struct restore_setup
 {
     memset(result, 0, sizeof(*result));
     *err = (struct tm_err){0};
+    atomic_store(&rig->progress.done_messages, 0);
+    atomic_store(&rig->progress.parts_done, 0);
     setup->options.kafka_options = &setup->kafka;
     return tm_restore_run(&setup->options, &rig->env, result, err);
 }
