@@ -16,6 +16,8 @@ enum {
     PARTITIONS_MAX = 1000000,
     WAIT_SLICE_MS = 500, /* a topic error does not end the library's wait */
     CONFIRM_MS = 5000,
+    LOOK_AFTER_MS = 3000,
+    LOOK_MS = 1000,
 };
 
 #define NS_PER_MS INT64_C(1000000)
@@ -35,6 +37,7 @@ struct tm_reader {
     rd_kafka_queue_t *queue;
     int64_t stall_ns;
     int64_t idle_ns; /* waited in vain since anything moved */
+    bool has_looked; /* in this silence, for partitions that are not there */
 
     struct part *parts; /* by partition number */
     size_t part_count;
@@ -131,6 +134,12 @@ static void grow_parts(struct tm_reader *reader, size_t count)
     }
 }
 
+static void note_movement(struct tm_reader *reader)
+{
+    reader->idle_ns = 0;
+    reader->has_looked = false;
+}
+
 enum tm_code tm_reader_start(
         struct tm_reader *reader, int32_t partition, int64_t from, int64_t end, struct tm_err *err)
 {
@@ -150,7 +159,7 @@ enum tm_code tm_reader_start(
     reader->parts[partition] =
             (struct part){.running = true, .next = from, .end = end, .log_end = -1};
     reader->running++;
-    reader->idle_ns = 0;
+    note_movement(reader);
     return TM_OK;
 }
 
@@ -163,7 +172,7 @@ static bool give_end(struct tm_reader *reader, int32_t partition, struct tm_read
 {
     int64_t end = reader->parts[partition].end;
     stop(reader, partition);
-    reader->idle_ns = 0;
+    note_movement(reader);
     *out = (struct tm_read_event){.kind = TM_READ_END, .partition = partition, .next = end};
     return true;
 }
@@ -293,7 +302,7 @@ static bool take(struct tm_reader *reader, rd_kafka_message_t *message, struct t
                 message->offset);
         return give_failure(reader, message->partition, out);
     }
-    reader->idle_ns = 0;
+    note_movement(reader);
     part->next = message->offset + 1;
     if (part->next == part->end) {
         reader->ended = message->partition;
@@ -359,6 +368,30 @@ static void fail_from(struct tm_reader *reader, size_t first)
     }
 }
 
+/* How many partitions the topic has now; -1: the brokers do not say, or there is no such topic. */
+static int count_partitions(struct tm_reader *reader, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t failed =
+            rd_kafka_metadata(reader->kafka->client.rk, 0, reader->topic, &metadata, timeout_ms);
+    if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return -1;
+    }
+    bool there = metadata->topic_cnt == 1 &&
+                 metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                 metadata->topics[0].partition_cnt > 0;
+    int count = there ? metadata->topics[0].partition_cnt : -1;
+    rd_kafka_metadata_destroy(metadata);
+    return count;
+}
+
+static void fail_absent(struct tm_reader *reader, int partitions)
+{
+    reader->fault = (struct tm_err){0};
+    tm_err_set(&reader->fault, TM_E_MISSING, "the topic has only %d partitions", partitions);
+    fail_from(reader, (size_t)partitions);
+}
+
 /*
  * A topic error that librdkafka raises from its metadata does not say for which partition. Ask again,
  * so that partitions that are there do not fail with one that is not. Where all are there now, the
@@ -366,27 +399,33 @@ static void fail_from(struct tm_reader *reader, size_t first)
  */
 static void confirm_topic_error(struct tm_reader *reader)
 {
-    struct tm_client *client = &reader->kafka->client;
     struct tm_caught caught = reader->caught;
     reader->caught = (struct tm_caught){0};
-    reader->fault = (struct tm_err){0};
-
-    const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t failed =
-            rd_kafka_metadata(client->rk, 0, reader->topic, &metadata, CONFIRM_MS);
-    size_t first_bad = 0;
-    if (failed == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        const rd_kafka_metadata_topic_t *topic = &metadata->topics[0];
-        bool there = metadata->topic_cnt == 1 && topic->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-        first_bad = there ? (size_t)topic->partition_cnt : 0;
-        rd_kafka_metadata_destroy(metadata);
+    int partitions = count_partitions(reader, CONFIRM_MS);
+    if (partitions > 0) {
+        fail_absent(reader, partitions);
     }
-    tm_client_fail(client, caught.err, caught.text, &reader->fault);
-    fail_from(reader, first_bad);
-    if (reader->failing == 0) {
+    if (reader->failing > 0) {
+        return;
+    }
+    reader->fault = (struct tm_err){0};
+    tm_client_fail(&reader->kafka->client, caught.err, caught.text, &reader->fault);
+    if (partitions > 0) {
         reader->fault.code = TM_E_KAFKA; /* it may go well the next time */
         (void)tm_err_wrap(&reader->fault, "the topic was away and may have been created anew");
-        fail_from(reader, 0);
+    }
+    fail_from(reader, 0);
+}
+
+/* Of a partition that is not there, librdkafka may say nothing at all. Looked at once a silence. */
+static void look_for_absent(struct tm_reader *reader)
+{
+    reader->has_looked = true;
+    int64_t begun = tm_mono_ns();
+    int partitions = count_partitions(reader, LOOK_MS);
+    reader->idle_ns += tm_mono_ns() - begun;
+    if (partitions > 0) {
+        fail_absent(reader, partitions);
     }
 }
 
@@ -425,6 +464,8 @@ static bool take_due(struct tm_reader *reader, struct tm_read_event *out)
         confirm_topic_error(reader);
     } else if (reader->idle_ns >= reader->stall_ns && reader->running > 0) {
         report_stall(reader);
+    } else if (reader->idle_ns >= LOOK_AFTER_MS * NS_PER_MS && !reader->has_looked) {
+        look_for_absent(reader);
     }
     return give_next_failing(reader, out);
 }

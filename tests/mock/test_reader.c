@@ -24,6 +24,31 @@ START_TEST(a_range_is_read_with_its_nulls_empties_and_headers)
 }
 END_TEST
 
+/* Neither the log's end nor a full batch is waited for. */
+START_TEST(records_and_the_end_are_given_at_once)
+{
+    enum { TIMES = 20, LIMIT_MS = TIMES * 250 };
+    struct fixture fixture = fixture_up(1);
+    ASSERT_OK(tm_mock_topic(fixture.mock, "orders", 1, &fixture.err), fixture.err);
+    write_made(&fixture, "orders", 0, 0, 3);
+    struct tm_reader *reader = new_reader(&fixture, "orders", 0);
+    int64_t begun = tm_mono_ns();
+    for (int i = 0; i < TIMES; i++) {
+        ASSERT_OK(tm_reader_start(reader, 0, 1, 3, &fixture.err), fixture.err);
+        struct tm_read_event event;
+        next_event(reader, &event);
+        ck_assert_int_eq(event.kind, TM_READ_RECORD);
+        next_event(reader, &event);
+        ck_assert_int_eq(event.kind, TM_READ_RECORD);
+        tm_reader_next(reader, 0, &event);
+        ck_assert_int_eq(event.kind, TM_READ_END);
+    }
+    ck_assert_int_lt((tm_mono_ns() - begun) / 1000000, LIMIT_MS);
+    tm_reader_free(reader);
+    fixture_down(&fixture);
+}
+END_TEST
+
 START_TEST(reading_stops_exactly_at_an_end_inside_the_log)
 {
     struct fixture fixture = fixture_up(1);
@@ -388,14 +413,35 @@ START_TEST(a_partition_that_is_not_there_fails_alone)
         ck_assert_int_eq(event.kind, TM_READ_FAILED);
         ck_assert_int_eq(event.partition, 7);
         ck_assert_int_eq(event.err.code, TM_E_MISSING);
-        ck_assert_str_eq(event.err.msg,
-                "orders/7 at offset 0: _UNKNOWN_PARTITION: orders [7]: desired partition is not "
-                "available (Local: Unknown partition)");
+        ck_assert_str_eq(event.err.msg, "orders/7 at offset 0: the topic has only 2 partitions");
         failed = true;
     }
     ck_assert_uint_eq(tm_reader_running(reader), 1);
     write_made(&fixture, "orders", 1, 100, 200);
     expect_range(reader, 1, 100, 200);
+    tm_reader_free(reader);
+    fixture_down(&fixture);
+}
+END_TEST
+
+/* Once librdkafka knows how many partitions there are, it never says that one is not. */
+START_TEST(a_partition_that_is_not_there_fails_though_nothing_is_said)
+{
+    struct fixture fixture = fixture_up(1);
+    ASSERT_OK(tm_mock_topic(fixture.mock, "orders", 2, &fixture.err), fixture.err);
+    write_made(&fixture, "orders", 1, 0, 1);
+    struct tm_reader *reader = new_reader(&fixture, "orders", 0);
+    ASSERT_OK(tm_reader_start(reader, 1, 0, 1, &fixture.err), fixture.err);
+    expect_range(reader, 1, 0, 1);
+    ASSERT_OK(tm_reader_start(reader, 7, 0, 100, &fixture.err), fixture.err);
+    ASSERT_OK(tm_reader_start(reader, 0, 0, 1, &fixture.err), fixture.err);
+    struct tm_read_event event;
+    next_event(reader, &event);
+    ck_assert_int_eq(event.kind, TM_READ_FAILED);
+    ck_assert_int_eq(event.partition, 7);
+    ck_assert_int_eq(event.err.code, TM_E_MISSING);
+    ck_assert_str_eq(event.err.msg, "orders/7 at offset 0: the topic has only 2 partitions");
+    ck_assert_uint_eq(tm_reader_running(reader), 1);
     tm_reader_free(reader);
     fixture_down(&fixture);
 }
@@ -511,6 +557,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("reader");
     tcase_add_test(tcase, a_range_is_read_with_its_nulls_empties_and_headers);
+    tcase_add_test(tcase, records_and_the_end_are_given_at_once);
     tcase_add_test(tcase, reading_stops_exactly_at_an_end_inside_the_log);
     tcase_add_test(tcase, many_ranges_are_read_exactly);
     tcase_add_test(tcase, a_start_behind_the_log_is_out_of_range);
@@ -523,6 +570,7 @@ int main(void)
     tcase_add_loop_test(tcase, passing_errors_cost_nothing, 0, (int)LENGTH(passing));
     tcase_add_loop_test(tcase, a_partition_error_fails_its_partition, 0, (int)LENGTH(refusing));
     tcase_add_test(tcase, a_partition_that_is_not_there_fails_alone);
+    tcase_add_test(tcase, a_partition_that_is_not_there_fails_though_nothing_is_said);
     tcase_add_test(tcase, a_topic_that_is_not_there_fails_all_partitions);
     tcase_add_test(tcase, readers_of_several_threads_share_a_handle);
     tcase_add_test(tcase, a_reader_can_go_while_it_reads);
