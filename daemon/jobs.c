@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +310,7 @@ static void *run(void *arg)
     } else {
         tmd_run_restore(job);
     }
+    (void)malloc_trim(0); /* a job's buffers are not kept for the hours until the next one */
     tmd_post(job->tmd, ended, job);
     return NULL;
 }

@@ -134,8 +134,9 @@ static enum tm_code read_topics(struct backup_run *run, struct tm_err *err)
 /* The run ------------------------------------------------------------------------------------- */
 
 /*
- * The budget: each worker's queue of fetched records first, then half of the rest for open blocks and
- * half for what is being sealed. A budget too small for the queues still gives blocks a quarter.
+ * The budget: each worker's queue of fetched records first, then a third of the rest for open blocks, a
+ * third for blocks on their way to a pack, and a third for the buffers that sealing itself takes. A
+ * budget too small for the queues still gives each a sixth.
  */
 static void open_packer(struct backup_run *run)
 {
@@ -143,7 +144,7 @@ static void open_packer(struct backup_run *run)
     size_t workers = topic_workers(run);
     size_t queues = workers * READER_QUEUE;
     size_t memory = run->env->memory_bytes;
-    size_t blocks = queues < memory / 2 ? (memory - queues) / 2 : memory / 4;
+    size_t blocks = queues < memory / 2 ? (memory - queues) / 3 : memory / 6;
     struct tm_packer_options packer = {
             .vault = options->vault,
             .sealers = run->env->sealers,

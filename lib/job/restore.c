@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "job/restore_run.h"
 
-enum { PARTS_SIDE_BY_SIDE = 4 };
+enum { SIDE_BY_SIDE_MIN = 2, SIDE_BY_SIDE_MAX = 4 };
 
 void tm_restore_result_done(struct tm_restore_result *result)
 {
@@ -72,7 +72,12 @@ void tm_restore_each(
 {
     TM_OWN(tm_latch_free) struct tm_latch *latch = tm_latch_new();
     struct crowd crowd = {.run = run, .latch = latch, .fn = fn};
-    for (size_t i = 0; i < PARTS_SIDE_BY_SIDE && i < run->part_count; i++) {
+    /* Each has a block or a fetched queue in hand; more of them than cores would only take memory. */
+    size_t cores = tm_pool_threads(run->env->sealers);
+    size_t most = cores < SIDE_BY_SIDE_MIN   ? SIDE_BY_SIDE_MIN
+                  : cores > SIDE_BY_SIDE_MAX ? SIDE_BY_SIDE_MAX
+                                             : cores;
+    for (size_t i = 0; i < most && i < run->part_count; i++) {
         tm_latch_add(latch);
         tm_pool_submit(run->env->workers, work_some, &crowd);
     }
@@ -194,6 +199,7 @@ static enum tm_code execute(struct restore_run *run, struct tm_err *err)
         return tm_err_set(
                 err, TM_E_CANCELLED, "cancelled; topics made so far are left as they are");
     }
+    tm_writer_close(TM_TAKE(run->writer)); /* its queue's memory is for the readers now */
     tm_restore_prove(run);
     TM_FAULT("job.restore.proved");
     if (tm_job_cancelled(run->env) && run->result->failures.count > 0) {
