@@ -29,7 +29,8 @@ static const struct tm_property defaults[] = {
 };
 
 static const struct tm_property producer_defaults[] = {
-        {"linger.ms", "10"},
+        {"linger.ms",
+                "1000"}, /* a batch goes when it is full, or when writer.c asks: see writing.h */
         {"message.max.bytes", "1000000000"},
 };
 
