@@ -92,7 +92,8 @@ def test_wrong_requests_are_refused_and_told_where_they_are_wrong(way, quiet):
 
 
 def test_all_errors_of_a_request_are_told_at_once(quiet):
-    body = {"source": {"recovery_point": "x", "at": "now"}, "target": {"cluster": 1, "sufix": "z"}, "existing": "append"}
+    body = {"source": {"recovery_point": "x", "at": "now"}, "target": {"cluster": 1, "sufix": "z"},
+            "existing": "append"}
     errors = {error["pointer"] for error in quiet.api("POST", "/v1/restores", json=body).json()["errors"]}
     assert errors >= {"/source/recovery_point", "/source/at", "/target/cluster", "/target/sufix", "/existing"}
 
@@ -224,7 +225,8 @@ def test_waiting_gives_the_job_as_it_ended_or_as_it_is(bootstrap, new_topic, tid
     records.produce(bootstrap, topic, written, batch_num_messages=1)
     daemon = tidemarkd({"clusters": jobs.slow_reading("source", bootstrap), "policies": [jobs.policy(topic)]})
     begun = time.monotonic()
-    response = daemon.api("POST", "/v1/backups?wait=200ms", json={"policy": "p"}, headers={"X-Request-Id": "of-this-test"})
+    response = daemon.api("POST", "/v1/backups?wait=200ms", json={"policy": "p"},
+                          headers={"X-Request-Id": "of-this-test"})
     assert response.status_code == 202 and 0.2 <= time.monotonic() - begun < 2
     job = response.json()
     assert job["state"] == "running" and job["requested_by"] == f"socket:uid={os.geteuid()}"

@@ -221,8 +221,8 @@ def test_policies_run_when_their_schedules_say(bootstrap, new_topic, tidemarkd):
     """@every 1s at each second, and a cron line of the next minute in that minute; the others not at all."""
     topic = new_topic()
     records.produce(bootstrap, topic, some_records(1))
-    if datetime.datetime.now(datetime.timezone.utc).second > 40:
-        time.sleep(21)  # so that the next minute is not over before it was waited for
+    if datetime.datetime.now(datetime.timezone.utc).second > 50:
+        time.sleep(11)  # so that the next minute does not begin before the daemon has
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
     far = soon + datetime.timedelta(minutes=10)
     schedules = {"every": "@every 1s", "cron": f"{soon.minute} {soon.hour} * * *",
@@ -236,7 +236,7 @@ def test_policies_run_when_their_schedules_say(bootstrap, new_topic, tidemarkd):
     assert datetime.datetime.now(datetime.timezone.utc).minute == soon.minute
     ran = daemon.get("/v1/jobs?policy=every&limit=500")["items"]
     seconds = [datetime.datetime.fromisoformat(job["created_at"]).timestamp() for job in reversed(ran)]
-    assert len(seconds) > 10 and all(job["requested_by"] == "schedule" for job in ran)
+    assert len(seconds) > 3 and all(job["requested_by"] == "schedule" for job in ran)
     assert all(second % 1 < 0.5 for second in seconds), seconds
     assert max(right - left for left, right in zip(seconds, seconds[1:])) < 3.5
     assert daemon.get("/v1/jobs?policy=later")["items"] == [] == daemon.get("/v1/jobs?policy=by-hand")["items"]

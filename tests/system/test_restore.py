@@ -177,7 +177,8 @@ def test_a_topic_that_is_there_is_never_written_to_unless_it_is_empty_and_that_w
     assert "retention.ms" not in records.topic_config(target, f"{topic}.empty")  # not ours to configure
 
 
-def test_a_restore_killed_again_and_again_ends_with_every_record_once(bootstrap, target_broker, new_topic, two_clusters):
+def test_a_restore_killed_again_and_again_ends_with_every_record_once(
+        bootstrap, target_broker, new_topic, two_clusters):
     seed = int(os.environ.get("TM_SEED") or time.time_ns() % 1_000_000_000)
     print(f"TM_SEED={seed}")
     rng = random.Random(seed)
