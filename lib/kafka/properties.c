@@ -29,8 +29,6 @@ static const struct tm_property defaults[] = {
 };
 
 static const struct tm_property producer_defaults[] = {
-        {"linger.ms",
-                "1000"}, /* a batch goes when it is full, or when writer.c asks: see writing.h */
         {"message.max.bytes", "1000000000"},
 };
 
@@ -48,6 +46,7 @@ static const struct tm_property producer_settings[] = {
         {"enable.gapless.guarantee",
                 "true"}, /* a lost batch stops the handle: the log is a prefix */
         {"enable.idempotence", "true"},
+        {"linger.ms", "60000"}, /* a batch goes when it is full or asked for: writing.h says why */
         {"message.timeout.ms", "0"}, /* would drop from the middle; the writer watches by itself */
         {"queue.buffering.max.kbytes", "32768"},
         {"queue.buffering.max.messages", "0"},
@@ -75,12 +74,14 @@ static const char *const reserved[] = {
         "group.protocol",
         "group.remote.assignor",
         "isolation.level",
+        "linger.ms",
         "log.queue",
         "message.timeout.ms",
         "metadata.broker.list",
         "plugin.library.paths", /* would load code of anybody who can write the configuration */
         "queue.buffering.max.kbytes",
         "queue.buffering.max.messages",
+        "queue.buffering.max.ms",
         "queued.max.messages.kbytes",
         "request.required.acks",
         "test.mock.broker.rtt",

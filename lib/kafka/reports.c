@@ -103,18 +103,20 @@ static void fail_stalled(struct tm_writer *writer, int64_t stalled_ms)
     tm_reports_fail(writer, &failure);
 }
 
-/* Send batches that are not full. Only here: the library serves reports while it flushes. */
+/*
+ * Send batches that are not full. Only here: the library serves reports while it flushes. Flushing
+ * keeps the broker threads busy, so it goes on only as long as something comes of it.
+ */
 static void flush_if_asked(struct tm_writer *writer)
 {
-    if (atomic_load(&writer->flushers) > 0) {
-        (void)rd_kafka_flush(writer->client.rk, FLUSH_MS);
+    bool moves = writer->reported != writer->hurried_reported;
+    if (atomic_load(&writer->flushers) == 0 && !atomic_exchange(&writer->hurry, false)) {
         return;
     }
-    int64_t now_ns = tm_mono_ns();
-    if (now_ns - writer->hurried_ns > HURRY_PAUSE_MS * NS_PER_MS &&
-            atomic_exchange(&writer->hurry, false)) {
-        (void)rd_kafka_flush(writer->client.rk, HURRY_MS);
-        writer->hurried_ns = now_ns;
+    if (moves || tm_mono_ns() - writer->hurried_ns > HURRY_PAUSE_MS * NS_PER_MS) {
+        writer->hurried_reported = writer->reported;
+        (void)rd_kafka_flush(writer->client.rk, moves ? FLUSH_MS : HURRY_MS);
+        writer->hurried_ns = tm_mono_ns();
     }
 }
 

@@ -54,11 +54,12 @@ void tm_writer_close(struct tm_writer *writer)
         rd_kafka_topic_destroy(writer->targets.at[i].handle);
     }
     tm_client_close(&writer->client); /* serves the last reports: the partitions must be there */
-    for (size_t i = 0; i < writer->partitions.count; i++) {
-        free(writer->partitions.at[i]);
+    while (writer->partitions != NULL) {
+        struct tm_writer_partition *part = writer->partitions;
+        writer->partitions = part->next;
+        free(part);
     }
     tm_vec_done(&writer->targets);
-    tm_vec_done(&writer->partitions);
     pthread_cond_destroy(&writer->moved);
     pthread_mutex_destroy(&writer->lock);
     free(writer);
@@ -139,10 +140,11 @@ enum tm_code tm_writer_partition(struct tm_writer *writer, const char *topic, in
     if (code == TM_OK) {
         struct tm_writer_partition *part = tm_xalloc(1, sizeof(*part));
         *part = (struct tm_writer_partition){.writer = writer,
+                .next = writer->partitions,
                 .topic = target->handle,
                 .partition = partition,
                 .expected = next_offset};
-        *tm_vec_push(&writer->partitions) = part;
+        writer->partitions = part;
         *out = part;
     }
     pthread_mutex_unlock(&writer->lock);
@@ -204,6 +206,12 @@ static bool is_cancelled(const atomic_bool *cancel)
     return cancel != NULL && atomic_load(cancel);
 }
 
+static void hurry(struct tm_writer *writer)
+{
+    atomic_store(&writer->hurry, true);
+    tm_reports_wake(writer);
+}
+
 /* Wait until the partition has little enough under way; false when the wait was broken off. */
 static bool wait_for_turn(
         struct tm_writer_partition *part, int64_t bytes, const atomic_bool *cancel)
@@ -221,7 +229,11 @@ static bool wait_for_turn(
         if (reports >= 0) {
             tm_reports_wait(writer, reports, CANCEL_POLL_MS);
         }
-        reports = tm_reports_count(writer); /* before looking again: no wake-up is missed */
+        int64_t now = tm_reports_count(writer); /* before looking again: no wake-up is missed */
+        if (now == reports) {
+            hurry(writer); /* a batch may be larger than what one partition may have */
+        }
+        reports = now;
     }
 }
 
@@ -237,8 +249,7 @@ static rd_kafka_resp_err_t produce_when_room(struct tm_writer_partition *part,
         int64_t reports = tm_reports_count(writer);
         failed = produce(part, record, timestamp_ms, headers);
         if (failed == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            atomic_store(&writer->hurry, true);
-            tm_reports_wake(writer);
+            hurry(writer);
             tm_reports_wait(writer, reports, CANCEL_POLL_MS);
         }
     }

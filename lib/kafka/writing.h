@@ -26,6 +26,7 @@ struct tm_writer_target {
 
 struct tm_writer_partition {
     struct tm_writer *writer;
+    struct tm_writer_partition *next;
     rd_kafka_topic_t *topic;
     int32_t partition;
     int64_t expected;              /* of the next report; only the thread of the reports uses it */
@@ -45,8 +46,9 @@ struct tm_writer {
     /* Only the thread of the reports. */
     struct tm_err fatal; /* the library gave up; for which record, a report is about to say */
     int64_t fatal_ns;
-    int64_t hurried_ns; /* when `hurry` was last done */
-    int64_t reported;   /* delivered or failed */
+    int64_t hurried_ns;       /* when batches were last sent before they were full, */
+    int64_t hurried_reported; /* and how many reports there were before it */
+    int64_t reported;         /* delivered or failed */
     int64_t delivered;
     int64_t delivered_bytes;
     int64_t moved_ns; /* when `shown_reported` last changed, or nothing was waited for */
@@ -58,7 +60,7 @@ struct tm_writer {
     int64_t shown_bytes;
     struct tm_err failure; /* the first */
     TM_VEC(struct tm_writer_target) targets;
-    TM_VEC(struct tm_writer_partition *) partitions;
+    struct tm_writer_partition *partitions; /* linked by `next` */
 };
 
 extern const struct tm_client_hooks tm_reports_hooks;

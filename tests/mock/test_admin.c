@@ -200,7 +200,7 @@ static const struct {
     {"sasl.mechanism", "SCRAM-SHA-512", NULL},
     {"sasl.password", "secret", NULL},
     {"client.rack", "a", NULL},
-    {"linger.ms", "5", NULL},
+    {"batch.size", "500000", NULL},
     {"compression.codec", "lz4", NULL},
     {"group.id", "x", "property 'group.id' is Tidemark's own to set"},
     {"isolation.level", "read_uncommitted", "property 'isolation.level' is Tidemark's own to set"},
@@ -215,9 +215,10 @@ static const struct {
     {"request.timeout.m", "x",
      "property 'request.timeout.m' is not known to librdkafka; did you mean 'request.timeout.ms'?"},
     {"bananas", "x", "property 'bananas' is not known to librdkafka"},
-    {"linger.ms", "-5",
-     "property 'linger.ms': Configuration property \"queue.buffering.max.ms\" value -5 is outside "
-     "allowed range 0..900000"},
+    {"linger.ms", "5", "property 'linger.ms' is Tidemark's own to set"},
+    {"socket.timeout.ms", "5",
+     "property 'socket.timeout.ms': Configuration property \"socket.timeout.ms\" value 5 is outside "
+     "allowed range 10..300000"},
 };
 /* clang-format on */
 
