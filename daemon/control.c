@@ -170,18 +170,23 @@ static enum tm_code fill_parts(struct tm_catalog *catalog, struct point_question
 static void point_work(struct tmd_keep *keep, void *arg)
 {
     struct point_question *question = arg;
+    struct tm_err failure = {0}; /* the first; what another vault answers goes before it */
     for (size_t v = 0; v < keep->config->vault_count; v++) {
         struct tm_catalog *catalog = keep->catalogs[v];
-        if (catalog == NULL || tm_catalog_point(catalog, &question->ulid, &question->arena,
-                                       &question->answer.point, &question->err) != TM_OK) {
+        struct tm_err err = {0};
+        if (catalog == NULL) {
             continue;
         }
-        if (question->answer.point.row.id != 0) {
+        if (tm_catalog_point(catalog, &question->ulid, &question->arena, &question->answer.point,
+                    &err) != TM_OK) {
+            failure = failure.code == TM_OK ? err : failure;
+        } else if (question->answer.point.row.id != 0) {
             question->answer.vault = keep->config->vaults[v].name;
             TM_LATER(fill_parts(catalog, question));
             return;
         }
     }
+    question->err = failure;
 }
 
 static void point_done(void *arg)
@@ -328,7 +333,7 @@ static void job(void *self, const struct tm_id16 *id, int64_t wait_ms, tm_done_j
     struct tmd_job *live = tmd_job_find(self, id);
     if (live == NULL) {
         ask_journal(self, id, false, done, arg);
-    } else if (wait_ms > 0) {
+    } else if (wait_ms > 0 && live->row.finished_ms == 0) {
         tmd_job_wait(live, wait_ms, done, arg);
     } else {
         struct tm_job_view view;
@@ -362,6 +367,11 @@ static void cancel(void *self, const struct tm_id16 *id, const struct tm_caller 
     struct tmd_job *live = tmd_job_find(self, id);
     if (live == NULL) {
         ask_journal(self, id, true, done, arg);
+        return;
+    }
+    if (live->row.finished_ms != 0) {
+        struct tm_problem problem = problem_of(409, "conflict", "the job has ended already");
+        done(arg, NULL, false, &problem);
         return;
     }
     audit(caller, "job cancelled", live->name);

@@ -16,6 +16,7 @@ struct server {
 struct tmd_http {
     struct server servers[SERVERS_MAX];
     size_t count;
+    bool has_socket; /* we listen on server.socket: its name is ours to take away */
     uv_async_t wake;
     struct tm_api_token *tokens;
 };
@@ -115,6 +116,7 @@ enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err)
     tm_assert(uv_async_init(&tmd->loop, &tmd->http->wake, woken) == 0);
     if (config->server.socket[0] != '\0') {
         TM_TRY(tm_api_listen_unix(config->server.socket, config->server.socket_group, &fd, err));
+        tmd->http->has_socket = true;
         TM_TRY(add_server(tmd, TM_API_SOCKET, fd, true, err));
     }
     if (config->server.listen[0] != '\0') {
@@ -155,7 +157,7 @@ void tmd_http_stop(struct tmd *tmd)
         tm_api_stop(server->api);
         server->api = NULL;
     }
-    if (tmd->config->server.socket[0] != '\0') {
+    if (http != NULL && http->has_socket) { /* not that of a daemon that was there before us */
         (void)unlink(tmd->config->server.socket);
     }
 }

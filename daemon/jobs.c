@@ -10,24 +10,23 @@
 #include "base/metrics.h"
 #include "jobs_table.h"
 
-/* A row on its way into the journal. */
-struct put {
-    struct tmd_job *job;
-    struct tm_job_row row; /* texts in the job's arena, which outlives this */
-    struct tm_err err;
-    void (*then)(struct put *put);
-    tm_done_job done;
-    void *arg;
-};
-
-static void free_job(struct tmd_job *job);
-
 struct tmd_jobs *tmd_jobs_new(struct tmd *tmd)
 {
     struct tmd_jobs *jobs = tm_xalloc(1, sizeof(*jobs));
     TAILQ_INIT(&jobs->active);
+    TAILQ_INIT(&jobs->unstored);
     tm_assert(uv_timer_init(&tmd->loop, &jobs->prune) == 0);
+    tm_assert(uv_timer_init(&tmd->loop, &jobs->retry) == 0);
     return jobs;
+}
+
+static void free_list(struct tmd_job_list *list)
+{
+    while (!TAILQ_EMPTY(list)) {
+        struct tmd_job *job = TAILQ_FIRST(list);
+        TAILQ_REMOVE(list, job, link);
+        tmd_job_free(job);
+    }
 }
 
 void tmd_jobs_free(struct tmd_jobs *jobs)
@@ -36,43 +35,9 @@ void tmd_jobs_free(struct tmd_jobs *jobs)
         return;
     }
     tm_assert(jobs->running == 0);
-    while (!TAILQ_EMPTY(&jobs->active)) { /* queued: their rows stay in the journal */
-        struct tmd_job *job = TAILQ_FIRST(&jobs->active);
-        TAILQ_REMOVE(&jobs->active, job, link);
-        free_job(job);
-    }
+    free_list(&jobs->active);   /* queued: their rows stay in the journal */
+    free_list(&jobs->unstored); /* "running" in the journal: the next start takes them up again */
     free(jobs);
-}
-
-/* Rows ---------------------------------------------------------------------------------------- */
-
-static void put_work(struct tmd_keep *keep, void *arg)
-{
-    struct put *put = arg;
-    TM_LATER(tm_journal_put_job(keep->journal, &put->row, &put->err));
-}
-
-static void put_done(void *arg)
-{
-    struct put *put = arg;
-    if (put->err.code != TM_OK) {
-        tm_log(TM_LOG_ERROR, "journal.failed", put->err.msg, TM_LOG_STR("job", put->job->name),
-                TM_LOG_END);
-    }
-    put->then(put);
-    free(put);
-}
-
-static void put_row(struct tmd_job *job, void (*then)(struct put *put), tm_done_job done, void *arg)
-{
-    struct put *put = tm_xalloc(1, sizeof(*put));
-    *put = (struct put){.job = job, .row = job->row, .then = then, .done = done, .arg = arg};
-    tmd_keeper_ask(job->tmd, put_work, put_done, put);
-}
-
-static void put_nothing(struct put *put)
-{
-    (void)put;
 }
 
 /* The table ----------------------------------------------------------------------------------- */
@@ -104,7 +69,7 @@ static void add_caller(struct tmd_job *job, const struct tm_caller *caller)
     }
 }
 
-static void free_job(struct tmd_job *job)
+void tmd_job_free(struct tmd_job *job)
 {
     tm_assert(TAILQ_EMPTY(&job->waits));
     tm_backup_result_done(&job->outcome->backup);
@@ -135,6 +100,12 @@ struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id)
 {
     struct tmd_job *job;
     TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        if (tm_id16_eq(&job->row.id, id)) {
+            return job;
+        }
+    }
+    TAILQ_FOREACH(job, &tmd->jobs->unstored, link)
     {
         if (tm_id16_eq(&job->row.id, id)) {
             return job;
@@ -177,10 +148,12 @@ void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out)
     values->eta_seconds = -1;
     int64_t elapsed_ms = tm_now_ms() - job->row.started_ms;
     if (out->live && elapsed_ms > 0) {
-        values->bytes_per_second = values->done_bytes * 1000 / elapsed_ms;
+        values->bytes_per_second =
+                (int64_t)((double)values->done_bytes * 1000 / (double)elapsed_ms);
         int64_t left = values->total_messages - values->done_messages;
         if (values->done_messages > 0 && left >= 0) {
-            values->eta_seconds = left * elapsed_ms / values->done_messages / 1000;
+            double per_message_ms = (double)elapsed_ms / (double)values->done_messages;
+            values->eta_seconds = (int64_t)((double)left * per_message_ms / 1000);
         }
     }
 }
@@ -239,7 +212,12 @@ void tmd_job_forget(struct tmd *tmd, const void *arg)
 
 /* The end ------------------------------------------------------------------------------------- */
 
-static void finish(struct tmd_job *job)
+static void put_nothing(struct tmd_put *put)
+{
+    (void)put;
+}
+
+static void finish(struct tmd_job *job, bool stored)
 {
     struct tmd *tmd = job->tmd;
     while (!TAILQ_EMPTY(&job->waits)) {
@@ -249,16 +227,25 @@ static void finish(struct tmd_job *job)
     if (job->row.kind == TM_JOB_BACKUP) {
         tmd_policy_ended(tmd, job);
     }
-    free_job(job);
+    if (stored) {
+        tmd_job_free(job);
+    } else {
+        tmd_job_keep_unstored(job);
+    }
     tmd_jobs_pump(tmd);
     if (tmd->draining && tmd->jobs->running == 0 && tmd->drained != NULL) {
         tmd->drained(tmd);
     }
 }
 
-static void finish_put(struct put *put)
+static void finish_put(struct tmd_put *put)
 {
-    finish(put->job);
+    finish(put->job, put->err.code == TM_OK);
+}
+
+static void finish_interrupted(void *arg)
+{
+    finish(arg, true);
 }
 
 static void count_end(const struct tmd_job *job)
@@ -269,9 +256,9 @@ static void count_end(const struct tmd_job *job)
     if (job->row.kind == TM_JOB_RESTORE) {
         tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS(job->row.cluster, result), 1);
         tm_metric_add(TM_M_RESTORE_MESSAGES, TM_LABELS(job->row.cluster),
-                (double)atomic_load(&job->progress.done_messages));
+                (double)job->outcome->written_messages);
         tm_metric_add(TM_M_RESTORE_BYTES, TM_LABELS(job->row.cluster),
-                (double)atomic_load(&job->progress.done_bytes));
+                (double)job->outcome->written_bytes);
     }
 }
 
@@ -290,14 +277,14 @@ static void ended(void *arg)
     struct tmd_job *job = arg;
     pthread_join(job->thread, NULL);
     bool stopped = job->tmd->draining && atomic_load(&job->cancel) && !job->cancelled_by_user;
-    if (stopped) { /* its row stays "running": the next start takes it up again */
+    if (stopped && job->outcome->state != TM_JOB_SUCCEEDED) {
         tm_log(TM_LOG_INFO, "job.interrupted", "will be taken up again at the next start",
                 TM_LOG_STR("job", job->name), TM_LOG_END);
-        finish(job);
+        tmd_job_after_puts(job, finish_interrupted); /* its row stays "running" */
         return;
     }
     take_outcome(job);
-    put_row(job, finish_put, NULL, NULL);
+    tmd_job_put(job, finish_put, NULL, NULL);
 }
 
 /* Running ------------------------------------------------------------------------------------- */
@@ -325,7 +312,7 @@ static void start(struct tmd_job *job)
     job->memory_bytes = (size_t)job->tmd->config->workers.memory / jobs->running;
     job->row.state = TM_JOB_RUNNING;
     job->row.started_ms = tm_now_ms();
-    put_row(job, put_nothing, NULL, NULL);
+    tmd_job_put(job, put_nothing, NULL, NULL);
     tm_log(TM_LOG_INFO, "job.started", tm_job_kind_name(job->row.kind),
             TM_LOG_STR("job", job->name), TM_LOG_STR("policy", job->row.policy),
             TM_LOG_STR("cluster", job->row.cluster),
@@ -356,7 +343,7 @@ void tmd_jobs_pump(struct tmd *tmd)
     }
 }
 
-static void accepted(struct put *put)
+static void accepted(struct tmd_put *put)
 {
     struct tmd_job *job = put->job;
     struct tmd *tmd = job->tmd;
@@ -371,7 +358,7 @@ static void accepted(struct put *put)
         while (!TAILQ_EMPTY(&job->waits)) {
             end_wait(TAILQ_FIRST(&job->waits), true);
         }
-        free_job(job);
+        tmd_job_free(job);
         return;
     }
     job->durable = true;
@@ -379,6 +366,10 @@ static void accepted(struct put *put)
         struct tm_job_view view;
         tmd_job_view(job, &view);
         put->done(put->arg, &view, true, NULL);
+    }
+    if (job->cancelled_by_user) { /* before it was durable */
+        tmd_job_end_unstarted(job, TM_JOB_CANCELLED);
+        return;
     }
     tmd_jobs_pump(tmd);
 }
@@ -397,7 +388,7 @@ static void submit(struct tmd_job *job, const struct tm_caller *caller, tm_done_
         audit(job);
     }
     tmd_job_enter(job);
-    put_row(job, accepted, done, arg);
+    tmd_job_put(job, accepted, done, arg);
 }
 
 static bool refuse(struct tmd *tmd, tm_done_job done, void *arg)
@@ -492,7 +483,7 @@ void tmd_job_end_unstarted(struct tmd_job *job, enum tm_job_state state)
     job->tmd->jobs->running++;
     job->row.state = state;
     job->row.finished_ms = tm_now_ms();
-    put_row(job, finish_put, NULL, NULL);
+    tmd_job_put(job, finish_put, NULL, NULL);
 }
 
 void tmd_job_cancel(struct tmd_job *job, bool by_user)

@@ -138,12 +138,15 @@ static void resume_done(void *arg)
     if (resume->err.code != TM_OK) {
         tm_log(TM_LOG_ERROR, "journal.failed", resume->err.msg, TM_LOG_END);
     }
-    for (size_t i = resume->count; i > 0; i--) { /* oldest first */
+    for (size_t i = tmd->draining ? 0 : resume->count; i > 0; i--) { /* oldest first */
         take_up(tmd, &resume->rows[i - 1], resume->vaults[i - 1]);
     }
     void (*done)(struct tmd * tmd) = resume->done;
     tm_arena_done(&resume->arena);
     free(resume);
+    if (tmd->draining) { /* asked to stop before it had started: the next start takes them up */
+        return;
+    }
     tmd->jobs->prune.data = tmd;
     tm_assert(uv_timer_start(&tmd->jobs->prune, prune, 0, PRUNE_EVERY_MS) == 0);
     uv_unref((uv_handle_t *)&tmd->jobs->prune);

@@ -8,14 +8,35 @@
 #include "tmd.h"
 
 struct tmd_jobs {
-    struct tmd_job_list active; /* queued and running, oldest first */
+    struct tmd_job_list active;   /* queued and running, oldest first */
+    struct tmd_job_list unstored; /* ended, but the journal could not take their last row */
     size_t queued;
     size_t running;
     uv_timer_t prune;
+    uv_timer_t retry; /* of the rows that are not stored */
 };
+
+/* A row on its way into the journal. */
+struct tmd_put {
+    struct tmd_job *job;
+    struct tm_job_row row; /* texts in the job's arena, which outlives this */
+    struct tm_err err;
+    void (*then)(struct tmd_put *put);
+    tm_done_job done;
+    void *arg;
+};
+
+/* jobs_rows.c: the job's row, as it is now, into the journal; then then(put). The job must stay. */
+void tmd_job_put(
+        struct tmd_job *job, void (*then)(struct tmd_put *put), tm_done_job done, void *arg);
+/* Call fn(job) when every put of the job that was asked for so far has been done. */
+void tmd_job_after_puts(struct tmd_job *job, void (*fn)(void *job));
+/* Keep a job that has ended until the journal takes its row. */
+void tmd_job_keep_unstored(struct tmd_job *job);
 
 /* A queued job with a fresh id, not in the table yet. */
 struct tmd_job *tmd_job_new(struct tmd *tmd, enum tm_job_kind kind);
+void tmd_job_free(struct tmd_job *job);
 void tmd_job_enter(struct tmd_job *job);
 void tmd_jobs_pump(struct tmd *tmd); /* start what may be started */
 /* End a job that was never started: its last row goes to the journal, then it is freed. */

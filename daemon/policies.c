@@ -111,6 +111,15 @@ struct load {
     } * found; /* one a policy */
 };
 
+/* A run of a few topics is no success of its policy. */
+static bool was_of_all(const struct tm_job_row *row, struct tm_arena *arena)
+{
+    struct tm_backup_request request = {0};
+    struct tm_err err = {0};
+    return tmd_backup_request_read(row->request, arena, &request, &err) == TM_OK &&
+           request.topic_count == 0;
+}
+
 static void load_history(struct tmd_keep *keep, const char *policy, struct found *found)
 {
     struct tm_arena arena = {0};
@@ -134,7 +143,8 @@ static void load_history(struct tmd_keep *keep, const char *policy, struct found
             found->last_attempt_ms = rows[i].finished_ms;
             found->last_result = tm_job_state_name(rows[i].state);
         }
-        if (found->last_success_ms == 0 && rows[i].state == TM_JOB_SUCCEEDED) {
+        if (found->last_success_ms == 0 && rows[i].state == TM_JOB_SUCCEEDED &&
+                was_of_all(&rows[i], &arena)) {
             found->last_success_ms = rows[i].finished_ms;
         }
     }
@@ -221,7 +231,7 @@ static void refused(
     (void)job;
     (void)created;
     if (problem != NULL) {
-        missed(arg, "queue_full");
+        missed(arg, strcmp(problem->slug, "queue-full") == 0 ? "queue_full" : "journal");
     }
 }
 
@@ -286,7 +296,8 @@ void tmd_policies_start(struct tmd *tmd)
     for (size_t i = 0; i < tmd->policies->count; i++) {
         struct policy *policy = &tmd->policies->at[i];
         int64_t now_ms = tm_now_ms();
-        if (missed_while_down(policy, now_ms)) {
+        bool going_on = tmd_job_of_policy(tmd, policy->config->name) != NULL; /* taken up again */
+        if (!going_on && missed_while_down(policy, now_ms)) {
             if (policy->config->catch_up == TM_CATCH_UP_ONCE) {
                 fire(policy);
             } else {
@@ -319,16 +330,39 @@ void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job)
             TM_LABELS(policy->config->cluster->name, policy->config->name), 1);
 }
 
-static void take_topics(struct policy *policy, const struct tm_backup_result *result)
+/* The topic's row, if it has one. */
+static struct topic_state *find_topic(struct policy *policy, const char *topic)
 {
+    for (size_t i = 0; i < policy->topics.count; i++) {
+        if (strcmp(policy->topics.at[i].topic, topic) == 0) {
+            return &policy->topics.at[i];
+        }
+    }
+    return NULL;
+}
+
+static struct topic_state *add_topic(struct policy *policy, const char *topic)
+{
+    struct topic_state *state = tm_vec_push(&policy->topics);
+    state->topic = strdup(topic);
+    tm_assert(state->topic != NULL);
+    return state;
+}
+
+/* A run of a few topics says nothing of the others. */
+static void take_topics(struct policy *policy, const struct tmd_job *job)
+{
+    const struct tm_backup_result *result = &job->outcome->backup;
     const char *cluster = policy->config->cluster->name;
     const char *name = policy->config->name;
-    clear_topics(policy);
+    bool of_all = job->backup.topic_count == 0;
+    if (of_all) {
+        clear_topics(policy);
+    }
     for (size_t i = 0; i < result->topics.count; i++) {
         const struct tm_backup_topic *topic = &result->topics.at[i];
-        struct topic_state *state = tm_vec_push(&policy->topics);
-        state->topic = strdup(topic->topic);
-        tm_assert(state->topic != NULL);
+        struct topic_state *state = of_all ? NULL : find_topic(policy, topic->topic);
+        state = state != NULL ? state : add_topic(policy, topic->topic);
         state->behind = topic->behind;
         state->lost = topic->lost;
         state->failed = topic->failed;
@@ -363,9 +397,11 @@ static void count_run(struct policy *policy, const struct tmd_job *job)
                                                             : results[2];
     tm_metric_add(TM_M_BACKUP_RUNS, TM_LABELS(cluster, name, result), 1);
     tm_metric_set(TM_M_BACKUP_IN_PROGRESS, TM_LABELS(cluster, name), 0);
-    tm_metric_set(TM_M_BACKUP_LAST_DURATION, TM_LABELS(cluster, name),
-            (double)(job->row.finished_ms - job->row.started_ms) / 1000);
-    if (job->started && job->outcome->code != TM_OK) {
+    if (job->row.started_ms > 0) { /* else it was cancelled while it was queued */
+        tm_metric_set(TM_M_BACKUP_LAST_DURATION, TM_LABELS(cluster, name),
+                (double)(job->row.finished_ms - job->row.started_ms) / 1000);
+    }
+    if (job->outcome->code != TM_OK) {
         bool kafka = job->outcome->code == TM_E_KAFKA || job->outcome->code == TM_E_TIMEOUT;
         if (kafka) {
             tm_metric_set(TM_M_KAFKA_UP, TM_LABELS(cluster), 0);
@@ -384,11 +420,11 @@ void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job)
     policy->running[0] = '\0';
     policy->last_attempt_ms = job->row.finished_ms;
     policy->last_result = tm_job_state_name(job->row.state);
-    if (job->row.state == TM_JOB_SUCCEEDED) {
+    if (job->row.state == TM_JOB_SUCCEEDED && job->backup.topic_count == 0) {
         policy->last_success_ms = job->row.finished_ms;
     }
     if (job->outcome->has_backup) {
-        take_topics(policy, &job->outcome->backup);
+        take_topics(policy, job);
         take_point(policy, &job->outcome->backup);
     }
     count_run(policy, job);
@@ -493,7 +529,7 @@ static void zero_counters(const struct policy *policy)
 {
     const char *cluster = policy->config->cluster->name;
     const char *name = policy->config->name;
-    static const char *const reasons[] = {"overlap", "downtime", "queue_full"};
+    static const char *const reasons[] = {"overlap", "downtime", "queue_full", "journal"};
     for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
         tm_metric_add(TM_M_BACKUP_RUNS, TM_LABELS(cluster, name, results[i]), 0);
     }

@@ -85,7 +85,8 @@ void tmd_run_backup(struct tmd_job *job)
     if (backup(job, &err) != TM_OK) {
         fail(job, &err);
     } else {
-        bool cancelled = atomic_load(&job->cancel);
+        /* A run that was whole before it heard of the cancel is whole. */
+        bool cancelled = outcome->backup.partial && atomic_load(&job->cancel);
         outcome->has_backup = true;
         outcome->state = cancelled                 ? TM_JOB_CANCELLED
                          : outcome->backup.partial ? TM_JOB_PARTIAL
@@ -188,6 +189,8 @@ void tmd_run_restore(struct tmd_job *job)
         outcome->state = result.proved ? TM_JOB_SUCCEEDED : TM_JOB_PARTIAL;
         outcome->result = keep_text(job, tmd_restore_result_text(&result));
     }
+    outcome->written_messages = result.written_count;
+    outcome->written_bytes = result.written_bytes;
     outcome->warnings = keep_text(job, tmd_notes_text(&result.warnings));
     log_end(job, "restore.ended", err.code != TM_OK ? err.msg : NULL);
     tm_restore_result_done(&result);

@@ -106,6 +106,7 @@ struct tmd_job {
     bool cancelled_by_user;
     size_t memory_bytes; /* its share of workers.memory, set when it starts */
     bool durable;        /* its row is in the journal: it may start */
+    bool retrying;       /* ended, and its last row is being offered to the journal again */
     bool started;
     pthread_t thread;
     const struct tm_config_policy *policy; /* of a backup */
@@ -123,6 +124,8 @@ struct tmd_outcome {
     const char *warnings;
     struct tm_backup_result backup; /* of a backup, for the policy's view */
     bool has_backup;
+    int64_t written_messages; /* of a restore, by this process */
+    int64_t written_bytes;
     enum tm_code code;
 };
 
@@ -137,7 +140,7 @@ void tmd_jobs_resume(struct tmd *tmd, void (*done)(struct tmd *tmd));
 void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
         const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done,
         void *arg);
-/* The active job of that name; NULL: none. */
+/* The job of that name that is queued, running, or ended and not in the journal yet; NULL: none. */
 struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id);
 struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy);
 size_t tmd_jobs_active(const struct tmd *tmd);

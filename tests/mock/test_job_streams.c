@@ -35,10 +35,12 @@ struct lie {
     struct job_rig *rig;
     const char *topic; /* where the log does not know it, a stream with this one partition */
     int32_t partition;
+    int64_t base;         /* of a partition that the log does not know */
     int64_t gap;          /* offsets passed over from the watermark on */
     bool record;          /* then one record, whose pack is nowhere */
     int32_t leader_epoch; /* of the last record, where that is changed */
-    bool point;           /* a point of policy "q" up to there */
+    bool point;           /* a point of policy "q" up to there, */
+    struct tm_id16 ulid;  /* and its name, once it is told */
 };
 
 static const struct tm_row_tail *find_tail(
@@ -94,7 +96,7 @@ static enum tm_code find_stream(
     return TM_OK;
 }
 
-static enum tm_code add_point(const struct lie *lie, const struct tm_stream *stream,
+static enum tm_code add_point(struct lie *lie, const struct tm_stream *stream,
         const struct tm_row_tail *tail, struct tm_edits *edits, struct tm_err *err)
 {
     uint32_t last_stream = 0;
@@ -110,7 +112,7 @@ static enum tm_code add_point(const struct lie *lie, const struct tm_stream *str
             .high_watermark = tail->next};
     *tm_vec_push(&edits->points) = (struct tm_row_point){
             .id = last_point + 1,
-            .ulid = tm_ulid_make(tm_now_ms()),
+            .ulid = lie->ulid = tm_ulid_make(tm_now_ms()),
             .time_ms = tm_now_ms(),
             .cluster_id = stream->cluster_id,
             .cluster_name = tm_slice_str("mock"),
@@ -125,7 +127,7 @@ static enum tm_code add_point(const struct lie *lie, const struct tm_stream *str
 
 static enum tm_code build_lie(void *arg, struct tm_edits *edits, struct tm_err *err)
 {
-    const struct lie *lie = arg;
+    struct lie *lie = arg;
     struct tm_row_tail *tails = NULL;
     size_t count = 0;
     struct tm_stream stream = {0};
@@ -133,7 +135,8 @@ static enum tm_code build_lie(void *arg, struct tm_edits *edits, struct tm_err *
     TM_TRY(tm_catalog_tails(lie->other->catalog, stream.id, &edits->arena, &tails, &count, err));
     const struct tm_row_tail *found = find_tail(tails, count, lie->partition);
     struct tm_row_tail tail = found != NULL ? *found
-                                            : (struct tm_row_tail){.stream = stream.id,
+                                            : (struct tm_row_tail){.next = lie->base,
+                                                      .stream = stream.id,
                                                       .partition = lie->partition,
                                                       .leader_epoch = -1};
     edits->policy = tm_slice_str("q");
@@ -303,6 +306,46 @@ START_TEST(a_partition_that_was_added_is_read_from_its_start)
     assert_stored(&rig, "orders", 0, 0, 20);
     assert_stored(&rig, "orders", 1, 0, 0);
     assert_stored(&rig, "orders", 2, 0, 30);
+    other_down(&other);
+    rig_down(&rig);
+}
+END_TEST
+
+/*
+ * A point that begins below what the log has of the partition: the fold does not forbid it, and a
+ * restore that writes what there is must not call that the topic as it was.
+ */
+START_TEST(a_point_that_reaches_below_what_is_stored_is_not_restored)
+{
+    struct job_rig rig;
+    struct other other;
+    struct tm_restore_result back;
+    struct restore_setup setup;
+    struct tm_err err = {0};
+    rig_up(&rig);
+    rig_topic(&rig, "orders", 1);
+    rig_topic(&rig, "orders.back", 1);
+    write_made(&rig.kafka, "orders", 0, 0, 50);
+    other_up(&other, &rig);
+    struct lie lie = {&other, &rig, .topic = "orders", .base = 10};
+    tell_lie(&lie);
+    expect_backup(&rig, 40);
+    lie = (struct lie){&other, &rig, .topic = "orders", .point = true};
+    tell_lie(&lie);
+    restore_setup(&rig, &lie.ulid, &setup);
+    ASSERT_OK(try_restore(&rig, &setup, &back, &err), err);
+    ck_assert(!back.proved);
+    ck_assert_uint_eq(back.failures.count, 1);
+    ck_assert_ptr_nonnull(strstr(back.failures.at[0].detail, "offset 0 is not stored"));
+    assert_partition(&rig, "orders.back", 0, 0);
+    tm_restore_result_done(&back);
+
+    setup.options.continue_on_gap = true;
+    ASSERT_OK(try_restore(&rig, &setup, &back, &err), err);
+    ck_assert(back.proved);
+    ck_assert(has_note(&back.warnings, "gap"));
+    ck_assert_int_eq(back.messages_count, 40);
+    tm_restore_result_done(&back);
     other_down(&other);
     rig_down(&rig);
 }
@@ -571,6 +614,7 @@ int main(void)
     tcase_add_test(tcase, fewer_partitions_than_are_stored_are_another_topic);
     tcase_add_test(tcase, the_old_incarnation_stays_as_it_was);
     tcase_add_test(tcase, a_partition_that_was_added_is_read_from_its_start);
+    tcase_add_test(tcase, a_point_that_reaches_below_what_is_stored_is_not_restored);
     tcase_add_test(tcase, a_point_made_while_progress_is_committed_is_respected);
     tcase_add_test(tcase, what_another_writer_stored_is_covered_where_this_run_has_nothing);
     tcase_add_test(tcase, a_run_that_lost_its_ranges_plans_anew);
