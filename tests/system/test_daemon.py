@@ -205,12 +205,14 @@ def test_a_cancelled_backup_ends_soon_and_the_next_one_goes_on(bootstrap, slow):
 def test_a_cancelled_restore_ends_soon_and_leaves_a_prefix(bootstrap, slow):
     slow.backup("p")
     job = slow.api("POST", "/v1/restores", json=jobs.restore_body(suffix=".cancelled")).json()
-    jobs.wait_progress(slow, job["id"], 500)
+    jobs.wait_progress(slow, job["id"], 500)  # handed to the client: some of it has to arrive
+    target = f"{slow.topic}.cancelled"
+    records.wait_until(lambda: sum(jobs.log_ends(bootstrap, target).values()) > 0, "the first records")
     begun = time.monotonic()
     assert slow.api("POST", f"/v1/jobs/{job['id']}/cancel").status_code == 202
     job = slow.wait_job(job["id"])
     assert job["state"] == "cancelled" and time.monotonic() - begun < 5, job
-    found = records.read_topic(bootstrap, f"{slow.topic}.cancelled")
+    found = records.read_topic(bootstrap, target)
     assert 0 < sum(map(len, found)) < 6000
     assert records.difference([left[:len(right)] for left, right in zip(slow.expected, found)], found) is None
 
