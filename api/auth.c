@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/metrics.h"
 #include "router.h"
+#include "tls.h"
 
 enum {
     ALL_SCOPES = TM_API_READ | TM_API_OPERATE | TM_API_RESTORE | TM_API_ADMIN,
@@ -170,7 +171,42 @@ static bool check_token(struct tm_request *request)
     return true;
 }
 
-bool tm_auth_identity(struct tm_request *request)
+/* Certificates ----------------------------------------------------------------------------- */
+
+/* Learns the scopes of the certificate, too. False: refused. */
+static bool check_certificate(struct tm_request *request)
+{
+    const struct tm_api_tls *tls = request->api->options.tls;
+    char name[TM_CLIENT_NAME_MAX];
+    struct tm_err err = {0};
+    if (tm_tls_client(request, name, &err) != TM_OK) {
+        count_failure("certificate");
+        tm_problem_refuse(request, 401, "invalid-certificate", "%s", err.msg);
+        return false;
+    }
+    request->scopes = TM_API_READ;
+    for (size_t i = 0; i < tls->client_count; i++) {
+        if (strcmp(tls->clients[i].identity, name) == 0) {
+            request->scopes = tls->clients[i].scopes;
+        }
+    }
+    (void)snprintf(request->who, sizeof(request->who), "certificate:%s", name);
+    return true;
+}
+
+/* A certificate, where they are asked for, on each request. A token beside it says who asks. */
+static bool check_tcp(struct tm_request *request, bool open)
+{
+    const struct tm_api_tls *tls = request->api->options.tls;
+    bool certified = tls != NULL && tls->client_ca_pem != NULL;
+    if (certified && !check_certificate(request)) {
+        return false;
+    }
+    return open || (certified && tm_request_header(request, "Authorization") == NULL) ||
+           check_token(request);
+}
+
+bool tm_auth_identity(struct tm_request *request, bool open)
 {
     switch (request->api->options.kind) {
     case TM_API_SOCKET:
@@ -179,7 +215,7 @@ bool tm_auth_identity(struct tm_request *request)
         request->scopes = request->peer->trusted ? ALL_SCOPES : 0;
         return true;
     case TM_API_TCP:
-        return check_token(request);
+        return check_tcp(request, open);
     case TM_API_METRICS:
         (void)snprintf(request->who, sizeof(request->who), "metrics");
         request->scopes = TM_API_READ;

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "body.h"
+#include "hold.h"
 #include "jobs.h"
 #include "routes.h"
 
-enum {
-    NOTE_MAX = 4096,
-    TAG_MAX = 128,
-    TAGS_MAX = 64,
-    TOPIC_NAME_MAX = 249, /* Kafka's limit */
-};
+enum { TOPIC_NAME_MAX = 249 }; /* Kafka's limit */
 
 void tm_backups_list(struct tm_request *request)
 {
@@ -20,22 +16,24 @@ static void read_backup(const struct tm_part *body, struct tm_backup_request *ou
     tm_body_require(body, "policy");
     *out = (struct tm_backup_request){
             .policy = tm_body_str(body, "policy"),
-            .note = tm_body_text(body, "note", NOTE_MAX),
+            .note = tm_body_text(body, "note", TM_NOTE_MAX),
+            .outside_window = tm_body_bool(body, "outside_window", false),
             .join = tm_body_choice(body, "if_running", (struct tm_known){"conflict join", ""}) == 1,
     };
     out->topics = tm_body_strings(body, "topics", TOPIC_NAME_MAX, &out->topic_count);
-    out->tags = tm_body_strings(body, "tags", TAG_MAX, &out->tag_count);
+    out->tags = tm_tags_read(body, &out->tag_count);
+    struct tm_hold_words hold = tm_hold_read(body, false);
+    out->hold_until_ms = hold.given ? hold.until_ms : 0;
+    out->hold_reason = hold.reason;
     if (out->topics != NULL && out->topic_count == 0) {
         tm_body_wrong(body, "topics", "may not be empty; leave it out for all topics");
-    }
-    if (out->tag_count > TAGS_MAX) {
-        tm_body_wrong(body, "tags", "at most %d", (int)TAGS_MAX);
     }
 }
 
 void tm_backups_start(struct tm_request *request)
 {
-    static const struct tm_known known = {"policy topics note tags if_running", "hold"};
+    static const struct tm_known known = {
+            "policy topics note tags hold if_running outside_window", ""};
     struct tm_part body;
     struct tm_backup_request backup;
     request->wait.ms = tm_query_wait_ms(request);

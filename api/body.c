@@ -128,6 +128,45 @@ struct tm_part tm_body_object(const struct tm_part *part, const char *name, stru
     return object;
 }
 
+bool tm_body_map(const struct tm_part *part, const char *name, struct tm_part *out)
+{
+    *out = (struct tm_part){
+            .request = part->request,
+            .object = get(part, name, TM_JSON_OBJECT, "an object"),
+            .pointer = pointer_of(part, name),
+    };
+    return out->object != NULL;
+}
+
+size_t tm_body_objects(const struct tm_part *part, const char *name, struct tm_known known,
+        size_t max, struct tm_part **out)
+{
+    const struct tm_json_value *array = get(part, name, TM_JSON_ARRAY, "an array of objects");
+    size_t count = 0;
+    *out = NULL;
+    if (array == NULL) {
+        return 0;
+    }
+    if (array->count > max) {
+        tm_body_wrong(part, name, "at most %zu may be given", max);
+        return 0;
+    }
+    const struct tm_part list = {part->request, array, pointer_of(part, name)};
+    struct tm_part *parts = tm_arena_alloc(&part->request->arena, array->count + 1, sizeof(*parts));
+    for (const struct tm_json_value *at = array->first; at != NULL; at = at->next, count++) {
+        char place[24];
+        (void)snprintf(place, sizeof(place), "%zu", count);
+        if (at->kind != TM_JSON_OBJECT) {
+            tm_body_wrong(&list, place, "must be an object");
+            return 0;
+        }
+        parts[count] = (struct tm_part){part->request, at, pointer_of(&list, place)};
+        check_names(&parts[count], known);
+    }
+    *out = parts;
+    return count;
+}
+
 bool tm_body_has(const struct tm_part *part, const char *name)
 {
     return tm_json_get(part->object, name) != NULL;
@@ -177,6 +216,26 @@ int64_t tm_body_int(const struct tm_part *part, const char *name, int64_t min, i
         return 0;
     }
     return value->integer;
+}
+
+bool tm_body_bool(const struct tm_part *part, const char *name, bool absent)
+{
+    const struct tm_json_value *value = get(part, name, TM_JSON_BOOL, "true or false");
+    return value != NULL ? value->boolean : absent;
+}
+
+double tm_body_ratio(const struct tm_part *part, const char *name, double absent)
+{
+    const struct tm_json_value *value = tm_json_get(part->object, name);
+    double ratio = value == NULL                 ? absent
+                   : value->kind == TM_JSON_REAL ? value->real
+                   : value->kind == TM_JSON_INT  ? (double)value->integer
+                                                 : 0;
+    if (ratio > 0 && ratio <= 1) {
+        return ratio;
+    }
+    tm_body_wrong(part, name, "must be a number above 0 and at most 1");
+    return absent;
 }
 
 int tm_body_choice(const struct tm_part *part, const char *name, struct tm_known words)

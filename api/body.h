@@ -35,6 +35,12 @@ bool tm_body_read(
 /* A field that is an object itself; its names are checked. `object` is NULL where it is not given. */
 struct tm_part tm_body_object(const struct tm_part *part, const char *name, struct tm_known known);
 
+/* A field that is an object whose names are anything. False: it is not given, or wrong. */
+bool tm_body_map(const struct tm_part *part, const char *name, struct tm_part *out);
+/* A field that is an array of at most `max` objects; their names are checked. How many; 0 where it is wrong. */
+size_t tm_body_objects(const struct tm_part *part, const char *name, struct tm_known known,
+        size_t max, struct tm_part **out);
+
 bool tm_body_has(const struct tm_part *part, const char *name);
 /* Note that a required field is not there. */
 void tm_body_require(const struct tm_part *part, const char *name);
@@ -46,6 +52,9 @@ const char *tm_body_str(const struct tm_part *part, const char *name); /* not em
 const char *tm_body_text(
         const struct tm_part *part, const char *name, size_t max); /* may be empty */
 int64_t tm_body_int(const struct tm_part *part, const char *name, int64_t min, int64_t max);
+bool tm_body_bool(const struct tm_part *part, const char *name, bool absent);
+/* A number from 0, which it must exceed, to 1. */
+double tm_body_ratio(const struct tm_part *part, const char *name, double absent);
 /* The place of the value in `words.now`; 0, the default, where it is not given. */
 int tm_body_choice(const struct tm_part *part, const char *name, struct tm_known words);
 /* An array of strings that are not empty, each at most `max` bytes and none twice. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "exchange.h"
+#include "idempotency.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,11 +61,10 @@ static int64_t body_length(const struct tm_request *request)
     return tm_parse_i64(length, &value, &err) == TM_OK ? value : INT64_MAX;
 }
 
-static bool is_json(const char *content_type)
+static bool is_type(const char *content_type, const char *type)
 {
-    static const char json[] = "application/json";
-    size_t len = sizeof(json) - 1;
-    if (content_type == NULL || strncasecmp(content_type, json, len) != 0) {
+    size_t len = strlen(type);
+    if (content_type == NULL || strncasecmp(content_type, type, len) != 0) {
         return false;
     }
     content_type += len;
@@ -87,8 +87,11 @@ static void check_body_headers(struct tm_request *request, int64_t length)
         refuse_size(request);
         return;
     }
-    bool has_body = length != 0 && strcmp(request->method, "POST") == 0;
-    if (has_body && !is_json(tm_request_header(request, "Content-Type"))) {
+    bool patch = strcmp(request->method, "PATCH") == 0;
+    bool has_body = length != 0 && (patch || strcmp(request->method, "POST") == 0);
+    const char *type = tm_request_header(request, "Content-Type");
+    if (has_body && !is_type(type, "application/json") &&
+            !(patch && is_type(type, "application/merge-patch+json"))) {
         struct tm_json *problem = tm_problem_begin(request, 415, "unsupported-media-type",
                 "send the body as \"Content-Type: application/json\"");
         (void)tm_json_add(problem, "supported", tm_words_json("application/json"));
@@ -112,7 +115,7 @@ static void check_headers(struct tm_request *request)
     request->route = match.route;
     request->name = match.name;
     bool open = match.route != NULL && match.route->scope == 0;
-    if (!tm_auth_host(request) || (!open && !tm_auth_identity(request))) {
+    if (!tm_auth_host(request) || !tm_auth_identity(request, open)) {
         return;
     }
     if (match.route == NULL && match.allow[0] != '\0') {
@@ -208,7 +211,9 @@ static void dispatch(struct tm_request *request)
         return;
     }
     tm_query_check(request);
-    request->route->handler(request);
+    if (!tm_idempotency_ask(request)) {
+        request->route->handler(request);
+    }
 }
 
 /* NOLINTNEXTLINE(readability-function-size): the eight parameters are MHD's */

@@ -6,6 +6,7 @@
 
 #include "base/ulid.h"
 #include "body.h"
+#include "idempotency.h"
 #include "router.h"
 #include "routes.h"
 #include "view.h"
@@ -13,7 +14,7 @@
 
 /* The names that enum tm_job_state and enum tm_job_kind have outside, in their order. */
 static const char states[] = "queued running succeeded partial failed cancelled";
-static const char kinds[] = "backup restore";
+static const char kinds[] = "backup restore verify retention delete import drill";
 
 /* Lists ------------------------------------------------------------------------------------ */
 
@@ -96,10 +97,11 @@ static void end_look(struct tm_request *request)
     control->ops->job(control->self, &request->wait.job, 0, job_done, request);
 }
 
-/* A restore is known by its job's ULID: rst_X and job_X name the same thing. */
-static bool read_job_id(struct tm_request *request, struct tm_id16 *out)
+/* A restore or drill has its job's ULID: rst_X, drl_X and job_X name the same thing. */
+bool tm_jobs_read_id(struct tm_request *request, struct tm_id16 *out)
 {
-    if (tm_ulid_parse(request->name, "job_", out) || tm_ulid_parse(request->name, "rst_", out)) {
+    if (tm_ulid_parse(request->name, "job_", out) || tm_ulid_parse(request->name, "rst_", out) ||
+            tm_ulid_parse(request->name, "drl_", out)) {
         return true;
     }
     tm_problem_not_found(request, "job", request->name, NULL);
@@ -118,7 +120,7 @@ void tm_jobs_get(struct tm_request *request)
 {
     const struct tm_control *control = tm_request_control(request);
     int64_t wait_ms = tm_query_wait_ms(request);
-    if (tm_problem_noted(request) || !read_job_id(request, &request->wait.job)) {
+    if (tm_problem_noted(request) || !tm_jobs_read_id(request, &request->wait.job)) {
         return;
     }
     request->wait.ms = request->api->quiesced ? 0 : wait_ms;
@@ -147,7 +149,7 @@ void tm_jobs_cancel(struct tm_request *request)
     struct tm_part body;
     struct tm_id16 id;
     if (!tm_body_read(request, (struct tm_known){"", ""}, true, &body) ||
-            tm_problem_noted(request) || !read_job_id(request, &id)) {
+            tm_problem_noted(request) || !tm_jobs_read_id(request, &id)) {
         return;
     }
     const struct tm_control *control = tm_request_control(request);
@@ -205,6 +207,7 @@ static void end_started(struct tm_request *request)
 void tm_jobs_started(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
+    tm_idempotency_release(tm_request_of(arg)); /* the journal knows it, or it made no job */
     struct tm_request *request = tm_request_told(arg);
     if (request == NULL) {
         return;

@@ -11,6 +11,8 @@
 
 enum { TM_JOBS_ANY_KIND = -1 };
 
+/* The job that the path names, "job_..." or "rst_..."; false: it is none, and that has been answered. */
+bool tm_jobs_read_id(struct tm_request *request, struct tm_id16 *out);
 /* The query parameters both have; `kind`: enum tm_job_kind or TM_JOBS_ANY_KIND (then `kind=`). */
 void tm_jobs_answer_list(struct tm_request *request, int kind);
 /*

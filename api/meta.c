@@ -34,8 +34,14 @@ void tm_meta_metrics(struct tm_request *request)
     }
     const struct tm_control *control = tm_request_control(request);
     control->ops->refresh_metrics(control->self);
-    tm_metrics_refresh_process();
     struct tm_buf text = {0};
+    const char *accept = tm_request_header(request, "Accept");
+    if (accept != NULL && strstr(accept, "application/openmetrics-text") != NULL) {
+        tm_metrics_render_open(&text);
+        tm_request_answer_text(
+                request, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", &text);
+        return;
+    }
     tm_metrics_render(&text);
     tm_request_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
 }

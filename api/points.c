@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "points.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/ulid.h"
@@ -25,7 +28,8 @@ static void list_done(
     struct tm_json *list = tm_json_object();
     struct tm_json *items = tm_json_add(list, "items", tm_json_array());
     for (size_t i = 0; i < answer->count; i++) {
-        (void)tm_json_push(items, tm_view_point_line(&answer->at[i], answer->vaults[i]));
+        (void)tm_json_push(
+                items, tm_view_point_line(&answer->at[i], answer->vaults[i], answer->kept_by[i]));
     }
     const struct tm_id16 *last = answer->count > 0 ? &answer->at[answer->count - 1].row.ulid : NULL;
     tm_query_answer_page(request, list, last, answer->more);
@@ -33,6 +37,8 @@ static void list_done(
 
 void tm_points_list(struct tm_request *request)
 {
+    enum { COMPLETE, PARTIAL, DAMAGED };
+    int state = tm_query_choice(request, "state", "complete partial damaged", -1);
     struct tm_points_query query = {
             .catalog =
                     {
@@ -41,9 +47,15 @@ void tm_points_list(struct tm_request *request)
                             .topic = tm_query_get(request, "topic"),
                             .since_ms = tm_query_time(request, "since", INT64_MIN),
                             .until_ms = tm_query_time(request, "until", INT64_MAX),
-                            .partial = tm_query_choice(request, "state", "complete partial", -1),
+                            .partial = state == COMPLETE || state == PARTIAL ? state : -1,
+                            .only_damaged = state == DAMAGED,
+                            .only_whole = state == COMPLETE || state == PARTIAL,
+                            .tag = tm_query_get(request, "tag"),
                     },
     };
+    int held = tm_query_choice(request, "held", "false true", -1);
+    query.catalog.held_ms = held == 1 ? tm_now_ms() : 0;
+    query.catalog.not_held_ms = held == 0 ? tm_now_ms() : 0;
     if (!tm_query_page(request)) {
         return;
     }
@@ -56,8 +68,8 @@ void tm_points_list(struct tm_request *request)
 
 /* One point -------------------------------------------------------------------------------- */
 
-/* Is `etag` among those of an If-None-Match header, or does it say "*"? Weak ones count (RFC 9110). */
-static bool is_among(const char *list, const char *etag)
+/* Weak ones count (RFC 9110, for If-None-Match); ours are strong. */
+bool tm_points_etag_among(const char *list, const char *etag)
 {
     size_t len = strlen(etag);
     while (*list != '\0') {
@@ -76,27 +88,41 @@ static bool is_among(const char *list, const char *etag)
     return false;
 }
 
-static void answer_point(struct tm_request *request, const struct tm_point_answer *answer)
+/* The point's document, and the ETag made from it. */
+static void make_document(
+        const struct tm_point_answer *answer, struct tm_buf *body, char etag[TM_ETAG_MAX])
 {
-    char *text = NULL;
-    {
-        TM_OWN(tm_json_free) struct tm_json *json = tm_view_point(answer);
-        text = tm_json_text(json);
-    }
-    struct tm_buf body = {0};
-    tm_buf_add_text(&body, text);
-    tm_buf_add_text(&body, "\n");
+    enum { ETAG_BYTES = 16 };
+    TM_OWN(tm_json_free) struct tm_json *json = tm_view_point(answer);
+    char *text = tm_json_text(json);
+    struct tm_hash hash = tm_sha256_of(tm_slice_str(text));
+    free(text);
+    /* Other points come and go: what keeps this one is no change of it. */
+    tm_view_add_kept_by(json, answer->kept_by);
+    text = tm_json_text(json);
+    tm_buf_add_text(body, text);
+    tm_buf_add_text(body, "\n");
     free(text);
 
-    enum { ETAG_BYTES = 16 };
     char hex[2 * ETAG_BYTES + 1];
-    char etag[sizeof(hex) + 2];
-    struct tm_hash hash = tm_sha256_of(tm_buf_slice(&body));
     tm_hex(hash.bytes, ETAG_BYTES, hex);
-    (void)snprintf(etag, sizeof(etag), "\"%s\"", hex);
+    (void)snprintf(etag, TM_ETAG_MAX, "\"%s\"", hex);
+}
+
+void tm_points_etag(const struct tm_point_answer *answer, char out[TM_ETAG_MAX])
+{
+    TM_BUF_OWN struct tm_buf body = {0};
+    make_document(answer, &body, out);
+}
+
+void tm_points_answer(struct tm_request *request, const struct tm_point_answer *answer)
+{
+    struct tm_buf body = {0};
+    char etag[TM_ETAG_MAX];
+    make_document(answer, &body, etag);
     tm_request_add_header(request, "ETag", "%s", etag);
     const char *known = tm_request_header(request, "If-None-Match");
-    if (known != NULL && is_among(known, etag)) {
+    if (known != NULL && tm_points_etag_among(known, etag)) {
         tm_buf_done(&body);
         tm_request_answer_text(request, 304, NULL, &body);
     } else {
@@ -114,7 +140,7 @@ static void point_done(
     if (problem != NULL) {
         tm_problem_answer(request, problem);
     } else {
-        answer_point(request, answer);
+        tm_points_answer(request, answer);
     }
 }
 
@@ -139,9 +165,8 @@ static bool find_latest(struct tm_request *request, const char *policy, struct t
     return false;
 }
 
-void tm_points_get(struct tm_request *request)
+bool tm_points_read_id(struct tm_request *request, struct tm_id16 *out)
 {
-    struct tm_id16 ulid;
     const char *policy = tm_query_get(request, "policy");
     bool latest = strcmp(request->name, "latest") == 0;
     if (latest != (policy != NULL)) {
@@ -152,13 +177,22 @@ void tm_points_get(struct tm_request *request)
         tm_problem_note(request, &error);
     }
     if (tm_problem_noted(request)) {
-        return;
+        return false;
     }
-    if (latest && !find_latest(request, policy, &ulid)) {
-        return;
+    if (latest) {
+        return find_latest(request, policy, out);
     }
-    if (!latest && !tm_ulid_parse(request->name, "rp_", &ulid)) {
+    if (!tm_ulid_parse(request->name, "rp_", out)) {
         tm_problem_not_found(request, "recovery-point", request->name, NULL);
+        return false;
+    }
+    return true;
+}
+
+void tm_points_get(struct tm_request *request)
+{
+    struct tm_id16 ulid;
+    if (!tm_points_read_id(request, &ulid)) {
         return;
     }
     const struct tm_control *control = tm_request_control(request);

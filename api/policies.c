@@ -45,22 +45,30 @@ static const char *nearest_policy(
     return tm_nearest(request->name, names, count);
 }
 
-void tm_policies_get(struct tm_request *request)
+const struct tm_policy_view *tm_policies_find(struct tm_request *request)
 {
-    if (tm_problem_noted(request)) {
-        return;
-    }
     const struct tm_control *control = tm_request_control(request);
     const struct tm_policy_view *policies = NULL;
     size_t count = control->ops->policies(control->self, &policies);
     for (size_t i = 0; i < count; i++) {
         if (strcmp(policies[i].name, request->name) == 0) {
-            tm_request_answer_json(request, 200, tm_view_policy(&policies[i]));
-            return;
+            return &policies[i];
         }
     }
     tm_problem_not_found(
             request, "policy", request->name, nearest_policy(request, policies, count));
+    return NULL;
+}
+
+void tm_policies_get(struct tm_request *request)
+{
+    if (tm_problem_noted(request)) {
+        return;
+    }
+    const struct tm_policy_view *policy = tm_policies_find(request);
+    if (policy != NULL) {
+        tm_request_answer_json(request, 200, tm_view_policy(policy));
+    }
 }
 
 /* Status ----------------------------------------------------------------------------------- */
@@ -73,6 +81,9 @@ static int by_state(const void *a, const void *b)
     const struct tm_status_row *left = *(const struct tm_status_row *const *)a;
     const struct tm_status_row *right = *(const struct tm_status_row *const *)b;
     int order = tm_words_find(states, left->state) - tm_words_find(states, right->state);
+    if (order == 0) { /* the longest exposed first */
+        order = (left->exposure_ms < right->exposure_ms) - (left->exposure_ms > right->exposure_ms);
+    }
     return order != 0 ? order : (left > right) - (left < right); /* as control had them */
 }
 
@@ -83,6 +94,12 @@ static void add_worst(struct tm_json *status, const struct tm_status_row *row)
     tm_json_add_str(worst, "policy", row->policy);
     tm_json_add_str(worst, "topic", row->topic[0] != '\0' ? row->topic : NULL);
     tm_json_add_str(worst, "state", row->state);
+    if (row->exposure_ms >= 0) {
+        tm_json_add_int(worst, "exposure_seconds", row->exposure_ms / 1000);
+    }
+    if (row->of != NULL) {
+        tm_view_add_seconds(worst, "rpo_seconds", row->of->rpo_ms);
+    }
 }
 
 static struct tm_json *view_status(const struct tm_status_row *const *rows, size_t count)

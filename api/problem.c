@@ -26,25 +26,42 @@ static const struct {
     {"draining",               "The daemon is stopping"},
     {"gone",                   "It was there and has been removed"},
     {"groups-active",          "Consumer groups are active at the target"},
+    {"bad-idempotency-key",    "The Idempotency-Key is not one"},
+    {"idempotency-in-progress", "A request with this key is still being accepted"},
+    {"idempotency-key-reuse",  "The key was used for another request"},
+    {"hook-failed",            "The receiver of the hook did not take the notification"},
     {"internal",               "Something went wrong inside"},
+    {"internal-topic",         "A topic of Kafka itself is not restored under its name"},
     {"interrupted",            "The job was interrupted"},
+    {"invalid-certificate",    "A valid client certificate is needed"},
     {"invalid-request",        "The request is not valid"},
     {"invalid-token",          "A valid token is needed"},
     {"kafka-unreachable",      "The Kafka cluster does not answer"},
     {"malformed-json",         "The body is not JSON"},
+    {"message-too-large",      "The target takes no records of that size"},
     {"method-not-allowed",     "The path does not take this method"},
     {"no-coverage",            "What is asked for is not covered"},
+    {"not-authorized",         "The target does not allow it to this client"},
+    {"not-enough-replicas",    "The target topic takes no records"},
     {"not-found",              "There is no such thing"},
+    {"outside-window",         "The policy's window is closed"},
     {"plan-changed",           "What would be done has changed since the plan"},
+    {"point-held",             "The recovery point is held"},
     {"policy-paused",          "The policy is paused"},
     {"precondition-failed",    "It has changed meanwhile"},
+    {"precondition-required",  "The request must say which version it changes"},
     {"queue-full",             "Too many jobs are waiting"},
     {"rate-limited",           "Too many requests"},
     {"scope-missing",          "The token does not allow this"},
     {"starting",               "The daemon is starting"},
     {"target-not-allowed",     "The token does not allow this target"},
+    {"target-refuses",         "The target would not create the topic"},
+    {"target-retention",       "The target would delete all that is restored"},
+    {"timestamps-refused",     "The target takes no records of that age"},
+    {"timestamps-rewritten",   "The target would change timestamps"},
     {"too-large",              "The body is too large"},
     {"topic-exists",           "A topic of that name is there already"},
+    {"unsupported",            "This version does not offer it"},
     {"unsupported-media-type", "The body must be JSON"},
     {"vault-damaged",          "Stored bytes contradict their checksum or format"},
     {"vault-full",             "No space is left in the vault"},
@@ -179,6 +196,9 @@ void tm_problem_answer(struct tm_request *request, const struct tm_problem *prob
     add_if(json, "job", problem->job);
     add_if(json, "kind", problem->kind);
     add_if(json, "name", problem->name);
+    if (problem->member != NULL) {
+        tm_json_add_str(json, problem->member, problem->value);
+    }
     add_similar(json, problem->similar);
     if (problem->pointer[0] != '\0') {
         struct tm_field_error error = {.pointer = problem->pointer, .detail = problem->detail};
@@ -203,4 +223,20 @@ void tm_problem_not_found(
     tm_json_add_str(problem, "name", name);
     add_similar(problem, similar);
     tm_problem_send(request, 404, problem);
+}
+
+void tm_problem_or_json(void *arg, const char *json, const struct tm_problem *problem)
+{
+    struct tm_request *request = tm_request_told(arg);
+    if (request == NULL) {
+        return;
+    }
+    if (problem != NULL) {
+        tm_problem_answer(request, problem);
+        return;
+    }
+    struct tm_buf body = {0};
+    tm_buf_add_text(&body, json);
+    tm_buf_add_text(&body, "\n"); /* for terminals */
+    tm_request_answer_text(request, 200, "application/json", &body);
 }

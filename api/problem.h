@@ -42,4 +42,7 @@ struct tm_json *tm_problem_begin(
         const struct tm_request *request, int status, const char *slug, const char *detail);
 void tm_problem_send(struct tm_request *request, int status, struct tm_json *problem);
 
+/* The `done` of an answer that is JSON already, or a problem; `arg` is the request. */
+void tm_problem_or_json(void *arg, const char *json, const struct tm_problem *problem);
+
 #endif

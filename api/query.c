@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,22 @@ int64_t tm_query_time(struct tm_request *request, const char *name, int64_t abse
     tm_assert(request->query.time_count < TM_QUERY_TIMES_MAX);
     request->query.times[request->query.time_count++] = (struct tm_query_time){name, time_ms};
     return time_ms;
+}
+
+int64_t tm_query_int(
+        struct tm_request *request, const char *name, int64_t absent, int64_t min, int64_t max)
+{
+    const char *value = tm_query_get(request, name);
+    int64_t number = absent;
+    struct tm_err err = {0};
+    if (value != NULL &&
+            (tm_parse_i64(value, &number, &err) != TM_OK || number < min || number > max)) {
+        note(request, name,
+                tm_arena_fmt(&request->arena, "must be a number from %" PRId64 " to %" PRId64, min,
+                        max));
+        number = absent;
+    }
+    return number;
 }
 
 int64_t tm_query_wait_ms(struct tm_request *request)

@@ -58,6 +58,9 @@ const char *tm_query_get(struct tm_request *request, const char *name);
 /* The place of the value in `words` (words.h); `absent` where it is not given. */
 int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent);
 int64_t tm_query_time(struct tm_request *request, const char *name, int64_t absent);
+/* A number in [min, max]; `absent` where it is not given. */
+int64_t tm_query_int(
+        struct tm_request *request, const char *name, int64_t absent, int64_t min, int64_t max);
 int64_t tm_query_wait_ms(struct tm_request *request); /* `wait`; 0: do not */
 
 struct tm_page {

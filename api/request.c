@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "idempotency.h"
 #include "router.h"
 
 enum { REQUEST_MAGIC = 0x746d5251, HEADER_VALUE_MAX = 1024 };
@@ -44,6 +45,7 @@ struct tm_request *tm_request_new(struct tm_api *api, struct MHD_Connection *con
 static void free_request(struct tm_request *request)
 {
     tm_assert(!request->asked && request->connection == NULL);
+    tm_idempotency_release(request);
     request->magic = 0;
     tm_buf_done(&request->body);
     tm_buf_done(&request->answer.body);
@@ -77,7 +79,8 @@ const char *tm_request_header(const struct tm_request *request, const char *name
 
 struct tm_caller tm_request_caller(const struct tm_request *request)
 {
-    struct tm_caller caller = {.body = tm_buf_text(&request->body)};
+    struct tm_caller caller = {.body = tm_buf_text(&request->body),
+            .key = request->key.key != NULL ? &request->key : NULL};
     (void)snprintf(caller.who, sizeof(caller.who), "%s", request->who);
     (void)snprintf(caller.request_id, sizeof(caller.request_id), "%s", request->id);
     return caller;

@@ -22,6 +22,7 @@
 
 struct MHD_Connection;
 struct tm_route;
+struct tm_point_edit; /* point_edit.c */
 
 enum { TM_REQUEST_ID_MAX = 64 };
 
@@ -80,8 +81,13 @@ struct tm_request {
     /* What its handler has to remember. */
     struct tm_page page;
     struct tm_job_wait wait;
+    enum tm_job_kind report_kind; /* of a report: what the job has to be */
     const struct tm_restore_request *restore;
-    char job_id[32]; /* a job it started, joined or cancelled, for the log; "" none */
+    struct tm_point_edit *edit;
+    struct tm_key_request key; /* its Idempotency-Key; key.key NULL: it has none */
+    struct tmd_key *held;      /* while it is on its way to a job with that key */
+    struct tm_control held_by; /* gives it back, also when the server is gone */
+    char job_id[32];           /* a job it started, joined or cancelled, for the log; "" none */
 };
 
 struct tm_request *tm_request_new(struct tm_api *api, struct MHD_Connection *connection,

@@ -5,7 +5,11 @@
 #include "base/text.h"
 #include "base/ulid.h"
 #include "body.h"
+#include "digest.h"
 #include "jobs.h"
+#include "restores_choice.h"
+#include "restores_groups.h"
+#include "restores_into.h"
 #include "routes.h"
 #include "view.h"
 
@@ -22,39 +26,13 @@ void tm_restores_list(struct tm_request *request)
 
 /* The body --------------------------------------------------------------------------------- */
 
-/* A point by its id, or a policy's newest point. */
-static void read_source(const struct tm_part *body, struct tm_restore_request *out)
-{
-    static const struct tm_known known = {"recovery_point policy", "at as_of cluster"};
-    tm_body_require(body, "source");
-    struct tm_part source = tm_body_object(body, "source", known);
-    if (source.object == NULL) {
-        return;
-    }
-    struct tm_id16 ulid;
-    const char *point = tm_body_str(&source, "recovery_point");
-    bool latest = point != NULL && strcmp(point, "latest") == 0;
-    out->policy = tm_body_str(&source, "policy");
-    out->point = latest ? NULL : point;
-    if (out->point != NULL && !tm_ulid_parse(out->point, "rp_", &ulid)) {
-        tm_body_wrong(
-                &source, "recovery_point", "must be \"rp_\" and 26 characters, or \"latest\"");
-    }
-    if (out->point != NULL && out->policy != NULL) {
-        tm_body_wrong(&source, "policy", "goes with \"recovery_point\":\"latest\" only");
-    }
-    if (!tm_body_has(&source, "policy") && (latest || !tm_body_has(&source, "recovery_point"))) {
-        tm_body_wrong(&source, "policy",
-                latest ? "is needed with \"latest\"" : "is needed, or \"recovery_point\"");
-    }
-}
-
 static void read_topics(const struct tm_part *body, struct tm_restore_request *out)
 {
-    static const struct tm_known known = {"include exclude", "partitions"};
+    static const struct tm_known known = {"include exclude partitions", ""};
     struct tm_part topics = tm_body_object(body, "topics", known);
     out->include = tm_body_strings(&topics, "include", PATTERN_MAX, &out->include_count);
     out->exclude = tm_body_strings(&topics, "exclude", PATTERN_MAX, &out->exclude_count);
+    tm_restores_read_partitions(&topics, out);
 }
 
 static void read_target(const struct tm_part *body, struct tm_restore_request *out)
@@ -72,32 +50,33 @@ static void read_target(const struct tm_part *body, struct tm_restore_request *o
     out->suffix = tm_body_text(&target, "suffix", AFFIX_MAX);
 }
 
-static void read_digest(const struct tm_part *body, struct tm_restore_request *out)
+/* How long retention stays held after the end. */
+static void read_hold(const struct tm_part *body, struct tm_restore_request *out)
 {
-    static const char prefix[] = "sha256:";
-    struct tm_hash ignored;
-    const char *digest = tm_body_str(body, "plan_digest");
-    if (digest == NULL) {
+    struct tm_err err = {0};
+    const char *text = tm_body_str(body, "retention_hold_for");
+    if (text == NULL) {
         return;
     }
-    if (strncmp(digest, prefix, sizeof(prefix) - 1) != 0 ||
-            !tm_parse_hex(digest + sizeof(prefix) - 1, ignored.bytes, sizeof(ignored.bytes))) {
-        tm_body_wrong(
-                body, "plan_digest", "must be \"sha256:\" and 64 hex digits, as a plan gave it");
+    if (tm_parse_duration_ms(text, &out->retention_hold_ms, &err) != TM_OK) {
+        tm_body_wrong(body, "retention_hold_for", "%s", err.msg);
+    } else if (out->retention_hold_ms == 0 || out->retention == TM_RETENTION_ORIGINAL) {
+        tm_body_wrong(body, "retention_hold_for",
+                "must be above 0; \"retention\":\"original\" holds nothing");
     }
-    out->plan_digest = digest;
 }
 
 static void read_choices(const struct tm_part *body, struct tm_restore_request *out)
 {
-    static const struct tm_known creates = {"missing never", "recreate"};
-    static const struct tm_known existing = {"fail empty_only", "append"};
-    static const struct tm_known retention = {"hold original", ""};
+    static const struct tm_known creates = {"missing never recreate", ""};
+    static const struct tm_known existing = {"fail empty_only append purge", ""};
+    static const struct tm_known retention = {"hold original hold_all", ""};
     static const struct tm_known configs = {"original broker", ""};
     static const struct tm_known gaps = {"fail continue", ""};
     out->create_topics = (enum tm_create_topics)tm_body_choice(body, "create_topics", creates);
     out->existing = (enum tm_existing)tm_body_choice(body, "existing", existing);
     out->retention = (enum tm_restore_retention)tm_body_choice(body, "retention", retention);
+    read_hold(body, out);
     out->original_configs = tm_body_choice(body, "topic_configs", configs) == 0;
     out->continue_on_gap = tm_body_choice(body, "on_gap", gaps) == 1;
     out->replication_factor = (int32_t)tm_body_int(body, "replication_factor", 1, REPLICATION_MAX);
@@ -107,21 +86,24 @@ static void read_choices(const struct tm_part *body, struct tm_restore_request *
 static bool read_restore(struct tm_request *request, struct tm_restore_request *out)
 {
     static const struct tm_known known = {
-            "source topics target create_topics existing retention topic_configs on_gap "
-            "replication_factor plan_digest",
-            "from partitions offsets consumer_groups headers transactions timestamps limits "
-            "windows "
-            "skip subset mask delete_after retention_hold_for confirm",
+            "source topics target create_topics existing retention retention_hold_for "
+            "topic_configs on_gap "
+            "replication_factor plan_digest consumer_groups from windows skip "
+            "subset " TM_RESTORES_INTO_FIELDS,
+            "mask delete_after",
     };
     struct tm_part body;
     if (!tm_body_read(request, known, false, &body)) {
         return false;
     }
-    read_source(&body, out);
+    tm_restores_read_source(&body, out);
+    tm_restores_read_choice(&body, out);
     read_topics(&body, out);
     read_target(&body, out);
     read_choices(&body, out);
-    read_digest(&body, out);
+    tm_restores_into_read(&body, &out->into);
+    tm_restores_read_groups(&body, &out->groups);
+    out->plan_digest = tm_digest_read(&body);
     return !tm_problem_noted(request);
 }
 

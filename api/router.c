@@ -14,6 +14,7 @@ enum {
     READ = TM_API_READ,
     OPERATE = TM_API_OPERATE,
     RESTORE = TM_API_RESTORE,
+    ADMIN = TM_API_ADMIN,
 };
 
 static const struct tm_route routes[] = {
@@ -101,11 +102,14 @@ struct tm_route_match tm_router_find(
 {
     struct tm_route_match match = {0};
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    bool literal = false; /* "/v1/restores/plan" is no restore of that name */
     for (size_t i = 0; i < LENGTH(routes); i++) {
         struct tm_slice name = TM_SLICE_NULL;
-        if (!is_served(request->api, &routes[i]) || !fits(routes[i].pattern, path, &name)) {
+        if (!is_served(request->api, &routes[i]) || !fits(routes[i].pattern, path, &name) ||
+                (literal && name.at != NULL)) {
             continue;
         }
+        literal = name.at == NULL;
         if (strcmp(routes[i].method, wanted) != 0) {
             allow(&match, routes[i].method);
             continue;

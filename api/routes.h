@@ -11,4 +11,7 @@
 #include "routes.def"
 #undef X
 
+/* policies.c: the policy that the path names; NULL: there is none, and that was answered. */
+const struct tm_policy_view *tm_policies_find(struct tm_request *request);
+
 #endif

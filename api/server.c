@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "exchange.h"
+#include "tls.h"
 
 enum {
     SERVER_MAGIC = 0x746d5356,
@@ -113,9 +114,39 @@ static void log_line(void *cls, const char *fmt, va_list args)
     tm_log(TM_LOG_DEBUG, "api.http", text, TM_LOG_END);
 }
 
+enum { TLS_OPTIONS = 5 };
+
+/* MHD's options for TLS, and none without it. */
+static void list_tls(const struct tm_api_tls *tls, struct MHD_OptionItem out[TLS_OPTIONS])
+{
+    static const char versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    union {
+        const char *from;
+        void *to;
+    } text;
+    size_t count = 0;
+    if (tls != NULL) {
+        text.from = tls->cert_pem;
+        out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, text.to};
+        text.from = tls->key_pem;
+        out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, text.to};
+        text.from = versions;
+        out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, text.to};
+    }
+    if (tls != NULL && tls->client_ca_pem != NULL) {
+        text.from = tls->client_ca_pem;
+        out[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, text.to};
+    }
+    out[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+}
+
 static enum tm_code start_mhd(struct tm_api *api, struct tm_err *err)
 {
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    const struct tm_api_tls *tls = api->options.tls;
+    struct MHD_OptionItem secure[TLS_OPTIONS];
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     (tls != NULL ? MHD_USE_TLS : 0);
+    list_tls(tls, secure);
     api->mhd = MHD_start_daemon(flags, 0, NULL, NULL, tm_exchange_step, api,
             MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET,
             (MHD_socket)api->listen_fd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
@@ -123,7 +154,7 @@ static enum tm_code start_mhd(struct tm_api *api, struct tm_err *err)
             tm_exchange_end, api, MHD_OPTION_CONNECTION_LIMIT, api->options.max_connections,
             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, secure, MHD_OPTION_END);
     if (api->mhd == NULL) { /* and has closed the listening socket */
         return tm_err_set(err, TM_E_IO, "start the HTTP server: %s", tm_errno_text(errno));
     }
@@ -152,9 +183,11 @@ enum tm_code tm_api_start(
         api->options.header_ms = HEADER_MS;
     }
     tm_auth_learn_listener(api);
-    enum tm_code code = TM_OK;
+    enum tm_code code = options->tls != NULL ? tm_tls_check(options->tls, err) : TM_OK;
     api->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (api->epoll_fd < 0) {
+    if (code != TM_OK) {
+        (void)close(api->listen_fd);
+    } else if (api->epoll_fd < 0) {
         code = tm_err_set(err, TM_E_IO, "make an epoll descriptor: %s", tm_errno_text(errno));
         (void)close(api->listen_fd);
     } else {

@@ -24,9 +24,23 @@ struct tm_api_token {
     int64_t expires_ms; /* 0: never */
 };
 
+struct tm_api_client { /* of client certificates */
+    const char *identity;
+    unsigned scopes; /* enum tm_api_scope bits */
+};
+
+/* PEM texts, borrowed for the server's life. */
+struct tm_api_tls {
+    const char *cert_pem; /* and the chain behind it */
+    const char *key_pem;
+    const char *client_ca_pem; /* NULL: no client certificates */
+    const struct tm_api_client *clients;
+    size_t client_count;
+};
+
 enum tm_api_kind {
     TM_API_SOCKET,  /* Unix socket: the peer's uid is the identity, all scopes */
-    TM_API_TCP,     /* loopback TCP: bearer tokens */
+    TM_API_TCP,     /* bearer tokens, client certificates */
     TM_API_METRICS, /* /metrics, /livez and /readyz only, without a token */
 };
 
@@ -36,8 +50,9 @@ struct tm_api_options {
     struct tm_control control;
     const struct tm_api_token *tokens; /* borrowed for the server's life */
     size_t token_count;
-    size_t max_body;          /* 0: 1 MiB */
-    unsigned max_connections; /* 0: 128 */
+    const struct tm_api_tls *tls; /* borrowed; NULL: none */
+    size_t max_body;              /* 0: 1 MiB */
+    unsigned max_connections;     /* 0: 128 */
     int64_t header_ms; /* a request must be in so long after its connection, or the answer before it; 0: 30 s */
     const char *version;
     bool metrics_here;       /* serve /metrics on this listener too */

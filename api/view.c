@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/ulid.h"
+#include "restores_choice.h"
 
 /* Parts ------------------------------------------------------------------------------------ */
 
@@ -22,13 +23,6 @@ void tm_view_add_seconds(struct tm_json *object, const char *key, int64_t ms)
     } else if (ms != 0) {
         tm_json_add_int(object, key, ms / 1000);
     }
-}
-
-void tm_view_add_slice(struct tm_json *object, const char *key, struct tm_slice text)
-{
-    TM_BUF_OWN struct tm_buf copy = {0};
-    tm_buf_add(&copy, text.at, text.len);
-    tm_json_add_str(object, key, tm_buf_text(&copy));
 }
 
 static void add_if(struct tm_json *object, const char *key, const char *text)
@@ -98,6 +92,24 @@ static void add_links(struct tm_json *json, const struct tm_job_view *job, const
     }
 }
 
+/* What a job of a vault works on, out of its request. */
+static void add_vault(struct tm_json *json, const char *request)
+{
+    static const char *const names[][2] = {{"vault", "vault"}, {"point", "recovery_point"}};
+    struct tm_arena arena = {0};
+    const struct tm_json_value *object = NULL;
+    struct tm_json_pos pos;
+    struct tm_err ignored = {0};
+    if (tm_json_read(tm_slice_str(request), &arena, &object, &pos, &ignored) == TM_OK) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            const struct tm_json_value *value = tm_json_get(object, names[i][0]);
+            bool text = value != NULL && value->kind == TM_JSON_STRING;
+            add_if(json, names[i][1], text ? value->string : NULL);
+        }
+    }
+    tm_arena_done(&arena);
+}
+
 struct tm_json *tm_view_job(const struct tm_job_view *job)
 {
     const struct tm_job_row *row = &job->row;
@@ -117,6 +129,9 @@ struct tm_json *tm_view_job(const struct tm_job_view *job)
     }
     add_if(json, "policy", row->policy);
     add_if(json, "cluster", row->cluster);
+    if (row->kind >= TM_JOB_VERIFY) {
+        add_vault(json, row->request);
+    }
     if (job->live) {
         add_progress(json, &job->progress);
     }
@@ -138,7 +153,19 @@ static void add_policy_state(struct tm_json *json, const struct tm_policy_view *
     }
     tm_view_add_time(json, "last_success_at", policy->last_success_ms);
     tm_json_add_str(json, "last_result", policy->last_result);
+    tm_json_add_raw(json, "last_error", policy->last_error);
     tm_view_add_time(json, "next_run_at", policy->next_run_ms);
+}
+
+void tm_view_add_pause(struct tm_json *json, const struct tm_policy_view *policy)
+{
+    if (policy->paused) {
+        struct tm_json *pause = tm_json_add(json, "paused", tm_json_object());
+        tm_view_add_time(pause, "since", policy->paused_ms);
+        tm_view_add_time(pause, "until", policy->paused_until_ms);
+        add_if(pause, "reason", policy->pause_reason);
+        add_if(pause, "by", policy->paused_by);
+    }
 }
 
 struct tm_json *tm_view_policy(const struct tm_policy_view *policy)
@@ -151,6 +178,9 @@ struct tm_json *tm_view_policy(const struct tm_policy_view *policy)
     (void)tm_json_add(topics, "include", strings(policy->include, policy->include_count));
     (void)tm_json_add(topics, "exclude", strings(policy->exclude, policy->exclude_count));
     add_if(json, "schedule", policy->schedule);
+    add_if(json, "timezone", policy->timezone);
+    tm_view_add_seconds(json, "jitter_seconds", policy->jitter_ms);
+    tm_view_add_pause(json, policy);
     tm_view_add_seconds(json, "interval_seconds", policy->interval_ms);
     tm_view_add_seconds(json, "rpo_seconds", policy->rpo_ms);
     add_policy_state(json, policy);
@@ -166,10 +196,19 @@ struct tm_json *tm_view_status_row(const struct tm_status_row *row)
     tm_json_add_str(json, "policy", row->policy);
     add_if(json, "topic", row->topic);
     tm_json_add_str(json, "state", row->state);
+    if (row->exposure_ms >= 0) {
+        tm_json_add_int(json, "exposure_seconds", row->exposure_ms / 1000);
+    }
     if (row->behind_messages >= 0) {
         tm_json_add_int(json, "behind_messages", row->behind_messages);
     }
     tm_json_add_int(json, "coverage_gap_offsets", row->gap_offsets);
+    if (row->headroom_ms >= 0) {
+        tm_json_add_int(json, "retention_headroom_seconds", row->headroom_ms / 1000);
+    }
+    if (row->open_transaction_ms > 0) {
+        tm_json_add_int(json, "open_transaction_seconds", row->open_transaction_ms / 1000);
+    }
     if (row->of != NULL) {
         tm_view_add_seconds(json, "rpo_seconds", row->of->rpo_ms);
         add_policy_state(json, row->of);
@@ -202,20 +241,40 @@ static struct tm_json *view_plan_topic(
     tm_json_add_str(json, "source", topic->source);
     tm_json_add_str(json, "target", topic->target);
     tm_json_add_bool(json, "exists", topic->exists);
-    tm_json_add_int(json, "partitions_count", topic->partitions);
+    tm_json_add_int(json, "partitions_count", topic->target_partitions);
     tm_json_add_int(json, "messages_count", topic->messages);
     tm_json_add_int(json, "source_bytes", topic->bytes);
+    tm_json_add_bool(json, "counts_exact", topic->exact);
     tm_json_add_int(json, "gap_offsets", topic->lost);
     struct tm_json *actions = tm_json_add(json, "actions", tm_json_array());
-    bool creates = !topic->exists && request->create_topics == TM_CREATE_MISSING;
+    bool creates = topic->recreate || (!topic->exists && request->create_topics != TM_CREATE_NEVER);
+    if (topic->recreate) {
+        tm_json_push_str(actions, "delete");
+    } else if (topic->purge) {
+        tm_json_push_str(actions, "purge");
+    }
     if (creates) {
         tm_json_push_str(actions, "create");
     }
-    tm_json_push_str(actions, "produce");
-    if (creates && request->retention == TM_RETENTION_HOLD) {
+    tm_json_push_str(actions, topic->append ? "append" : "produce");
+    if (request->retention == TM_RETENTION_HOLD_ALL ||
+            (creates && request->retention == TM_RETENTION_HOLD)) {
         tm_json_push_str(actions, "hold-retention");
     }
     return json;
+}
+
+static void add_plan_groups(struct tm_json *json, const struct tm_restore_plan *plan)
+{
+    struct tm_json *groups = tm_json_add(json, "groups", tm_json_array());
+    for (size_t i = 0; i < plan->groups.count; i++) {
+        const struct tm_restore_group *group = &plan->groups.at[i];
+        struct tm_json *row = tm_json_push(groups, tm_json_object());
+        tm_json_add_str(row, "group", group->source);
+        tm_json_add_str(row, "target", group->target);
+        tm_json_add_int(row, "offsets_count", (int64_t)group->offset_count);
+        tm_json_add_bool(row, "exists", group->exists);
+    }
 }
 
 struct tm_json *tm_view_plan(
@@ -226,12 +285,16 @@ struct tm_json *tm_view_plan(
     tm_json_add_str(json, "plan_digest", plan->digest);
     tm_json_add_str(json, "recovery_point", tm_ulid_format(&plan->point.row.ulid, "rp_", point));
     tm_view_add_time(json, "resolved_at", plan->point.row.time_ms);
+    tm_restores_view_choice(json, plan, request);
     struct tm_json *topics = tm_json_add(json, "topics", tm_json_array());
     for (size_t i = 0; i < plan->topics.count; i++) {
         (void)tm_json_push(topics, view_plan_topic(&plan->topics.at[i], request));
     }
     tm_json_add_int(json, "messages_count", plan->messages);
     tm_json_add_int(json, "write_bytes", plan->bytes);
+    if (request->groups.mode != TM_GROUPS_NONE) {
+        add_plan_groups(json, plan);
+    }
     (void)tm_json_add(json, "warnings", view_notes(&plan->warnings));
     (void)tm_json_add(json, "blocking", view_notes(&plan->blocking));
     return json;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
+
 static int status_of(enum tm_code code)
 {
     switch (code) {
@@ -24,6 +26,7 @@ static int status_of(enum tm_code code)
         return CLI_DENIED;
     case TM_E_LIMIT:
     case TM_E_CORRUPT:
+    case TM_E_ROLLED_BACK:
     case TM_E_VERSION:
     case TM_E_IO:
     case TM_E_FULL:
@@ -37,10 +40,33 @@ static int status_of(enum tm_code code)
     return CLI_FAILED;
 }
 
+static bool fails_in_json; /* set once, by the command line */
+
+void cli_fail_in_json(bool in_json)
+{
+    fails_in_json = in_json;
+}
+
+int cli_fail_as(const struct tm_err *err, int status)
+{
+    if (!fails_in_json) {
+        (void)fprintf(stderr, "tidemark: %s\n", err->msg);
+        return status;
+    }
+    TM_OWN(tm_json_free) struct tm_json *json = tm_json_object();
+    tm_json_add_str(json, "message_type", "exit_error");
+    tm_json_add_int(json, "code", status);
+    tm_json_add_str(json, "error", tm_code_name(err->code));
+    tm_json_add_str(json, "message", err->msg);
+    char *text = tm_json_text(json);
+    (void)fprintf(stderr, "%s\n", text);
+    free(text);
+    return status;
+}
+
 int cli_fail(const struct tm_err *err)
 {
-    (void)fprintf(stderr, "tidemark: %s\n", err->msg);
-    return status_of(err->code);
+    return cli_fail_as(err, status_of(err->code));
 }
 
 int cli_misuse(const struct cli_command *command, const char *fmt, ...)
@@ -66,9 +92,14 @@ int cli_answer(const struct cli_command *command, int option)
     return CLI_USE;
 }
 
+int cli_next_option_row(int argc, char **argv, const struct option *longs, int *row)
+{
+    return getopt_long(argc, argv, "ho:", longs, row); /* NOLINT(concurrency-mt-unsafe) */
+}
+
 int cli_next_option(int argc, char **argv, const struct option *longs)
 {
-    return getopt_long(argc, argv, "h", longs, NULL); /* NOLINT(concurrency-mt-unsafe) */
+    return cli_next_option_row(argc, argv, longs, NULL);
 }
 
 const char *cli_environment(const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tidemark - the command line beside the daemon: keys, tokens, vaults, configurations, the demo.
+ * tidemark - the command line beside the daemon: asks it, and opens vaults, keys and configurations
+ * itself.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -39,12 +40,55 @@ const struct cli_command cli_version = {
 
 /* Longer words before those they begin with. */
 static const struct cli_command *const commands[] = {
+        &cli_backup,
         &cli_check_config,
         &cli_demo_compare,
         &cli_demo,
+        &cli_drill_list,
+        &cli_drill_run,
+        &cli_drill_show,
+        &cli_export,
+        &cli_jobs_cancel,
+        &cli_jobs_list,
+        &cli_jobs_show,
+        &cli_jobs_watch,
+        &cli_key_add,
+        &cli_key_fingerprint,
+        &cli_key_list,
         &cli_key_new,
+        &cli_key_remove,
+        &cli_key_rotate,
+        &cli_peek,
+        &cli_points_delete,
+        &cli_points_hold,
+        &cli_points_list,
+        &cli_points_note,
+        &cli_points_show,
+        &cli_points_unhold,
+        &cli_policies_list,
+        &cli_policies_next,
+        &cli_policies_pause,
+        &cli_policies_resume,
+        &cli_policies_show,
+        &cli_restore_offset_map,
+        &cli_restore_put_back,
+        &cli_report,
+        &cli_restore,
+        &cli_retention_plan,
+        &cli_retention_run,
+        &cli_status_command,
         &cli_token_new,
+        &cli_vault_check,
+        &cli_vault_import,
         &cli_vault_init,
+        &cli_vault_list,
+        &cli_vault_merge,
+        &cli_vault_probe,
+        &cli_vault_rebuild_log,
+        &cli_vault_repair,
+        &cli_vault_scrub,
+        &cli_vault_stats,
+        &cli_verify,
         &cli_version,
 };
 
@@ -54,15 +98,17 @@ static void print_usage(FILE *to)
 {
     (void)fputs("usage: tidemark COMMAND [OPTION...]\n\ncommands:\n", to);
     for (size_t i = 0; i < COMMANDS; i++) {
-        (void)fprintf(to, "  %-14s %s\n", commands[i]->words, commands[i]->does);
+        (void)fprintf(to, "  %-20s %s\n", commands[i]->words, commands[i]->does);
     }
     (void)fputs("\n"
                 "Each command has --help. The daemon is tidemarkd; it is controlled over HTTP.\n"
                 "\n"
-                "exit status: 0 done; 1 failed; 2 wrong use; 3 configuration refused; 6 access "
-                "denied;\n"
-                "7 nothing there; 8 exists already, or in use; 9 a comparison found a difference;\n"
-                "12 wrong key\n"
+                "exit status: 0 done; 1 failed, or an objective is breached; 2 wrong use; 3 done "
+                "in part, or\n"
+                "configuration refused; 5 no daemon answers; 6 access denied;\n"
+                "7 nothing there; 8 exists already, or in use; 9 a verification or comparison "
+                "found a fault;\n"
+                "10 no vault there; 12 wrong key; 75 busy, try again\n"
                 "\n"
                 "examples:\n"
                 "  tidemark demo\n"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hash.h"
@@ -16,22 +17,6 @@ enum { NAME_MAX_LEN = 64 };
 
 static const char *const scopes[] = {"read", "operate", "restore", "admin"};
 enum { SCOPES = sizeof(scopes) / sizeof(scopes[0]) };
-
-void cli_base64url(struct tm_slice bytes, struct tm_buf *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | bytes.at[i];
-        for (have += 8; have >= 6; have -= 6) {
-            tm_buf_add_u8(out, (uint8_t)digits[bits >> (have - 6) & 63]);
-        }
-    }
-    if (have > 0) {
-        tm_buf_add_u8(out, (uint8_t)digits[bits << (6 - have) & 63]);
-    }
-}
 
 static bool is_name_character(char c)
 {
@@ -99,7 +84,7 @@ void cli_token_make(struct cli_token *token)
     tm_random(bytes, sizeof(bytes));
     tm_buf_reserve(&text, sizeof(token->secret)); /* so that growing leaves no copy behind */
     tm_buf_add_text(&text, "tm_");
-    cli_base64url(tm_slice_of(bytes, sizeof(bytes)), &text);
+    tm_base64url_add(&text, tm_slice_of(bytes, sizeof(bytes)));
     tm_assert(text.len + 1 == sizeof(token->secret));
     memcpy(token->secret, tm_buf_text(&text), sizeof(token->secret));
     explicit_bzero(bytes, sizeof(bytes));
@@ -131,10 +116,10 @@ static enum tm_code sync_folder_of(const char *path, struct tm_err *err)
 
 static enum tm_code fill_key_file(int fd, const char *path, struct tm_err *err)
 {
-    uint8_t key[TM_KEY_FILE_BYTES];
-    tm_random(key, sizeof(key));
-    enum tm_code code = tm_fs_write_all(fd, path, tm_slice_of(key, sizeof(key)), err);
-    explicit_bzero(key, sizeof(key));
+    uint8_t *key = tm_secret_new(TM_KEY_FILE_BYTES);
+    tm_random(key, TM_KEY_FILE_BYTES);
+    enum tm_code code = tm_fs_write_all(fd, path, tm_slice_of(key, TM_KEY_FILE_BYTES), err);
+    tm_secret_free(key);
     if (code == TM_OK && fsync(fd) != 0) {
         code = tm_err_set(err, tm_fs_code(errno), "%s: %s", path, tm_errno_text(errno));
     }

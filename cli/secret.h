@@ -31,9 +31,6 @@ void cli_token_make(struct cli_token *token);
 /* Append the line of the tokens file, without a newline. */
 void cli_token_line(const struct cli_token *token, struct tm_buf *out);
 
-/* Append base64url without padding. */
-void cli_base64url(struct tm_slice bytes, struct tm_buf *out);
-
 /* 32 random bytes into a new file of mode 0600, durably; TM_E_EXISTS when it is there. */
 enum tm_code cli_make_key_file(const char *path, struct tm_err *err) TM_MUST_CHECK;
 

@@ -21,6 +21,8 @@ static const struct {
         {"clusters", sizeof(struct tm_config_cluster)},
         {"vaults", sizeof(struct tm_config_vault)},
         {"policies", sizeof(struct tm_config_policy)},
+        {"verify", sizeof(struct tm_config_verify)},
+        {"hooks", sizeof(struct tm_config_hook)},
 };
 
 #define COUNT_IS_BEHIND(holder, array, count) \
@@ -29,8 +31,20 @@ static const struct {
 COUNT_IS_BEHIND(struct tm_config, clusters, cluster_count);
 COUNT_IS_BEHIND(struct tm_config, vaults, vault_count);
 COUNT_IS_BEHIND(struct tm_config, policies, policy_count);
+COUNT_IS_BEHIND(struct tm_config, verify, verify_count);
+COUNT_IS_BEHIND(struct tm_config, hooks, hook_count);
+COUNT_IS_BEHIND(struct tm_config_hook, events, event_count);
+COUNT_IS_BEHIND(struct tm_config_hook, policies, policy_count);
 COUNT_IS_BEHIND(struct tm_config_policy, include, include_count);
 COUNT_IS_BEHIND(struct tm_config_policy, exclude, exclude_count);
+
+#define SCHEDULE_IS_BEHIND(holder, text, schedule) \
+    _Static_assert(offsetof(holder, schedule) == offsetof(holder, text) + sizeof(void *), #schedule)
+
+SCHEDULE_IS_BEHIND(struct tm_config_policy, schedule_text, schedule);
+SCHEDULE_IS_BEHIND(struct tm_config_drill, schedule_text, schedule);
+SCHEDULE_IS_BEHIND(struct tm_config_vault, maintenance_text, maintenance);
+SCHEDULE_IS_BEHIND(struct tm_config_verify, schedule_text, schedule);
 
 static void build_section(struct tm_loader *loader, const struct section *section);
 static void set_defaults(struct tm_loader *loader, const char *scope, void *base);

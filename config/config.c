@@ -8,7 +8,7 @@
 #include "base/fs.h"
 #include "loader.h"
 
-enum { MODE_BITS = 07777 };
+enum { MODE_BITS = 07777, TEXT_SPARE = 1 << 18 };
 
 void tm_config_free(struct tm_config *config)
 {
@@ -50,7 +50,7 @@ static enum tm_code load(struct tm_loader *loader, struct tm_slice text, const c
     unsigned errors = loader->findings.errors;
     tm_findings_write(&loader->findings, report);
     tm_findings_done(&loader->findings);
-    tm_arena_done(&loader->arena);
+    tm_arena_wipe(&loader->arena); /* secrets stand in the tree where they stand in the file */
     if (errors > 0) {
         tm_config_free(loader->config);
         return tm_err_set(err, TM_E_USAGE, "%s: %u error%s", name, errors, errors == 1 ? "" : "s");
@@ -92,6 +92,7 @@ enum tm_code tm_config_load(const struct tm_config_load_options *options, struct
 {
     TM_BUF_OWN struct tm_buf text = {0};
     struct stat file;
+    tm_buf_reserve(&text, TM_YAML_BYTES_MAX + TEXT_SPARE); /* growing would leave copies behind */
     enum tm_code code = tm_fs_read(options->path, TM_YAML_BYTES_MAX, &text, err);
     if (code != TM_OK) {
         return tm_err_wrap(err, "configuration");
@@ -99,7 +100,9 @@ enum tm_code tm_config_load(const struct tm_config_load_options *options, struct
     struct tm_loader loader = {.options = options};
     loader.mode = stat(options->path, &file) == 0 ? file.st_mode & MODE_BITS : 0;
     set_folder(&loader, options->path);
-    return load(&loader, tm_buf_slice(&text), options->path, out, report, err);
+    code = load(&loader, tm_buf_slice(&text), options->path, out, report, err);
+    explicit_bzero(text.at, text.len);
+    return code;
 }
 
 const struct tm_config_policy *tm_config_find_policy(

@@ -84,7 +84,8 @@ static bool is_section(const struct tm_option *option)
 
 static bool is_list_of_values(const struct tm_option *option)
 {
-    return option->kind == TM_OPTION_TEXTS || option->kind == TM_OPTION_PAIRS;
+    return option->kind == TM_OPTION_TEXTS || option->kind == TM_OPTION_PAIRS ||
+           option->kind == TM_OPTION_CLIENT_SCOPES;
 }
 
 static void add_help(struct tm_buf *out, size_t indent, const struct tm_option *option)
@@ -219,13 +220,16 @@ static const char *kind_name(const struct tm_option *option)
             [TM_OPTION_INT] = "number",
             [TM_OPTION_SIZE] = "size",
             [TM_OPTION_DURATION] = "duration",
+            [TM_OPTION_RATIO] = "ratio",
             [TM_OPTION_SCHEDULE] = "schedule",
             [TM_OPTION_TEXTS] = "list of texts",
             [TM_OPTION_BOOTSTRAP] = "list of texts, or text",
             [TM_OPTION_PAIRS] = "properties",
             [TM_OPTION_KEY] = "path or reference",
             [TM_OPTION_PASSPHRASE] = "text",
+            [TM_OPTION_SECRET_TEXT] = "text",
             [TM_OPTION_TOKENS] = "path or reference",
+            [TM_OPTION_CLIENT_SCOPES] = "map of scopes",
     };
     return names[option->kind];
 }
@@ -245,7 +249,7 @@ static void add_accepted(struct tm_buf *out, const struct tm_option *option)
     char low[TM_OPTION_TEXT_MAX];
     char high[TM_OPTION_TEXT_MAX];
     bool is_range = option->kind == TM_OPTION_INT || option->kind == TM_OPTION_SIZE ||
-                    option->kind == TM_OPTION_DURATION;
+                    option->kind == TM_OPTION_DURATION || option->kind == TM_OPTION_RATIO;
     if (option->kind == TM_OPTION_WORD) {
         add_words(out, option);
     } else if (is_range && option->min == option->max) {

@@ -87,3 +87,24 @@ void tm_passphrase_read(struct tm_spot *spot)
     tm_value_check_exposed(spot);
     vault->key = tm_slice_str(tm_safe_text(&spot->loader->loaded->safe, tm_slice_str(text)));
 }
+
+void tm_secret_text_read(struct tm_spot *spot)
+{
+    if (tm_value_is_empty(spot->node)) {
+        return;
+    }
+    const char *text = tm_value_text(spot);
+    if (text == NULL) {
+        return;
+    }
+    size_t len = strlen(text);
+    if (len > (size_t)spot->option->max) {
+        tm_findings_error(&spot->loader->findings, spot->node->at, spot->path,
+                "has %zu bytes; write 1 to %d", len, (int)spot->option->max);
+        return;
+    }
+    tm_value_check_exposed(spot);
+    tm_assert(spot->option->size == sizeof(const char *));
+    const char *kept = tm_safe_text(&spot->loader->loaded->safe, tm_slice_str(text));
+    memcpy((char *)spot->base + spot->option->offset, &kept, sizeof(kept));
+}

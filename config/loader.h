@@ -83,10 +83,23 @@ bool tm_value_read_file(struct tm_spot *spot, size_t max_bytes, struct tm_safe_f
 bool tm_value_is_empty(const struct tm_yaml *node); /* absent or "": the same as not given */
 void tm_key_file_read(struct tm_spot *spot);
 void tm_passphrase_read(struct tm_spot *spot);
+void tm_secret_text_read(struct tm_spot *spot);
 void tm_tokens_read(struct tm_spot *spot);
+unsigned tm_scope_bit(const char *word); /* enum tm_scope; 0: there is no such scope */
+/* client_scopes.c */
+void tm_client_scopes_read(struct tm_spot *spot);
 
 /* check.c: what concerns several options. */
 void tm_check(struct tm_loader *loader, struct tm_yaml *root);
+/* The two texts of static AWS credentials in a section: both, or neither. */
+void tm_check_static(
+        struct tm_loader *loader, const struct tm_yaml *node, const char *path, bool is_static);
+/* check_server.c: where the daemon listens. */
+void tm_check_server(struct tm_loader *loader, const struct tm_yaml *root);
+/* check_hooks.c: whom the daemon tells what. */
+void tm_check_hooks(struct tm_loader *loader, const struct tm_yaml *root);
+/* check_cluster.c: one cluster's way to say who we are. */
+void tm_check_cluster(struct tm_loader *loader, const struct tm_yaml *node, size_t index);
 
 /*
  * tokens.c: the lines of a tokens file, into `arena`; what is wrong goes to `findings`. Gives NULL

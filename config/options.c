@@ -165,6 +165,8 @@ const char *tm_option_format(
         format_size(value, text);
     } else if (option->kind == TM_OPTION_DURATION) {
         (void)tm_format_duration(value, text);
+    } else if (option->kind == TM_OPTION_RATIO) {
+        (void)tm_format_real((double)value / 1e6, text);
     } else {
         (void)snprintf(text, TM_OPTION_TEXT_MAX, "%" PRId64, value);
     }

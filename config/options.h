@@ -20,19 +20,22 @@ enum tm_option_kind {
     TM_OPTION_TEXT,
     TM_OPTION_NAME,
     TM_OPTION_PATH,    /* relative ones are taken from the configuration's folder */
-    TM_OPTION_ADDRESS, /* HOST:PORT on loopback */
+    TM_OPTION_ADDRESS, /* HOST:PORT */
     TM_OPTION_WORD,    /* one of a few, stored as its number */
     TM_OPTION_BOOL,
     TM_OPTION_INT,
     TM_OPTION_SIZE,
     TM_OPTION_DURATION, /* stored in ms */
-    TM_OPTION_SCHEDULE,
+    TM_OPTION_RATIO,    /* 0.02: stored in millionths */
+    TM_OPTION_SCHEDULE, /* its text, and behind that the struct tm_schedule */
     TM_OPTION_TEXTS,
     TM_OPTION_BOOTSTRAP,
     TM_OPTION_PAIRS,
     TM_OPTION_KEY, /* a file */
     TM_OPTION_PASSPHRASE,
-    TM_OPTION_TOKENS, /* a file */
+    TM_OPTION_SECRET_TEXT,   /* a text that is kept in wiped memory */
+    TM_OPTION_TOKENS,        /* a file */
+    TM_OPTION_CLIENT_SCOPES, /* names of client certificates to scopes */
 };
 
 struct tm_option {

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/locked.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -23,14 +23,13 @@ void tm_safe_wipe(struct tm_safe *safe)
     while (safe->boxes != NULL) {
         struct tm_safe_box *box = safe->boxes;
         safe->boxes = box->next;
-        explicit_bzero(box->bytes, box->len);
-        free(box);
+        tm_locked_free(box, sizeof(*box) + box->len + 1);
     }
 }
 
 uint8_t *tm_safe_alloc(struct tm_safe *safe, size_t len)
 {
-    struct tm_safe_box *box = tm_xalloc(1, sizeof(*box) + len + 1);
+    struct tm_safe_box *box = tm_locked_new(sizeof(*box) + len + 1); /* zeroed */
     box->len = len;
     box->next = safe->boxes;
     safe->boxes = box;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -102,6 +101,34 @@ static bool read_amount(struct tm_spot *spot, const char *text, int64_t *out)
     return true;
 }
 
+/* "0.02", "1": at most six digits behind the point. */
+static bool read_ratio(struct tm_spot *spot, const char *text, int64_t *out)
+{
+    char shown[TM_SHOWN_MAX];
+    (void)tm_shown(text, strlen(text), shown);
+    size_t whole = strspn(text, "0123456789");
+    size_t point = text[whole] == '.' ? 1 : 0;
+    size_t part = strspn(text + whole + point, "0123456789");
+    bool good = whole > 0 && whole <= 9 && part <= 6 && part >= point &&
+                text[whole + point + part] == '\0';
+    int64_t value = 0;
+    for (size_t i = 0; good && i < whole + 6; i++) {
+        size_t behind = i - whole; /* digits behind the point, zeros where there are none */
+        char digit = i < whole ? text[i] : behind < part ? text[whole + point + behind] : '0';
+        value = value * 10 + (digit - '0');
+    }
+    if (!good) {
+        tm_value_refuse(
+                spot, "\"%s\" is not a ratio; write one like 0.02, with at most 6 digits", shown);
+        return false;
+    }
+    if (!is_in_range(spot, value, shown)) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
 bool tm_scalar_number(struct tm_spot *spot, const char *text, int64_t *out)
 {
     if (spot->option->kind == TM_OPTION_WORD) {
@@ -109,6 +136,9 @@ bool tm_scalar_number(struct tm_spot *spot, const char *text, int64_t *out)
     }
     if (spot->option->kind == TM_OPTION_BOOL) {
         return read_bool(spot, text, out);
+    }
+    if (spot->option->kind == TM_OPTION_RATIO) {
+        return read_ratio(spot, text, out);
     }
     return read_amount(spot, text, out);
 }
@@ -136,19 +166,6 @@ static bool split_address(const char *text, char host[HOST_MAX])
     return true;
 }
 
-static bool is_loopback(const char *host)
-{
-    struct in_addr four;
-    struct in6_addr six;
-    if (inet_pton(AF_INET, host, &four) == 1) {
-        return ntohl(four.s_addr) >> 24 == 127;
-    }
-    if (inet_pton(AF_INET6, host, &six) == 1) {
-        return IN6_IS_ADDR_LOOPBACK(&six) != 0;
-    }
-    return strcmp(host, "localhost") == 0;
-}
-
 static bool check_address(struct tm_spot *spot, const char *text)
 {
     char host[HOST_MAX];
@@ -159,13 +176,6 @@ static bool check_address(struct tm_spot *spot, const char *text)
     }
     if (!split_address(text, host)) {
         tm_value_refuse(spot, "\"%s\" is not an address; write HOST:PORT, or \"\" for none", shown);
-        return false;
-    }
-    if (!is_loopback(host)) {
-        tm_value_refuse(spot,
-                "%s is open to the network without tls; this version has no tls yet and listens on "
-                "127.0.0.1, [::1] or localhost only",
-                shown);
         return false;
     }
     return true;
@@ -212,13 +222,15 @@ static bool check_length(struct tm_spot *spot, const char *text)
 
 static bool check_schedule(struct tm_spot *spot, const char *text)
 {
-    struct tm_config_policy *policy = spot->base;
+    /* Behind the text in its struct: tm_config.h */
+    struct tm_schedule *schedule =
+            (void *)((char *)spot->base + spot->option->offset + sizeof(const char *));
     struct tm_err err = {0};
     if (strncmp(text, "@after", 6) == 0) {
         tm_value_refuse(spot, "\"@after\" is not built yet in this version");
         return false;
     }
-    if (tm_schedule_parse(text, &policy->schedule, &err) != TM_OK) {
+    if (tm_schedule_parse(text, schedule, &err) != TM_OK) {
         tm_value_refuse(spot, "%s", err.msg);
         return false;
     }

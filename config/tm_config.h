@@ -20,37 +20,82 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "policy/gfs.h"
 #include "policy/schedule.h"
 #include "policy/select.h"
+#include "policy/window.h"
 
 struct tm_pair {
     const char *name;
     const char *value;
 };
 
+enum tm_cluster_auth { TM_CLUSTER_RDKAFKA, TM_CLUSTER_TOKEN_FILE, TM_CLUSTER_MSK_IAM };
+
 struct tm_config_cluster {
     const char *name;
     const char *bootstrap; /* "host:port,host:port" */
     struct tm_pair *rdkafka;
     size_t rdkafka_count;
+    enum tm_cluster_auth auth;
+    const char *token_file;    /* auth: token_file */
+    const char *region;        /* auth: msk_iam; "": as the brokers' names say */
+    bool is_static;            /* credentials: the two texts below */
+    const char *access_key_id; /* "" where not given */
+    const char *secret_access_key;
 };
 
-enum tm_vault_type { TM_VAULT_DISK };
+enum tm_vault_type { TM_VAULT_DISK, TM_VAULT_S3 };
+enum tm_vault_lock { TM_VAULT_LOCK_NONE, TM_VAULT_LOCK_GOVERNANCE, TM_VAULT_LOCK_COMPLIANCE };
+
+struct tm_config_s3 { /* texts are "" where not given */
+    const char *bucket;
+    const char *prefix;
+    const char *region;
+    const char *endpoint; /* "": AWS's */
+    bool path_style;
+    const char *ca_file;
+    bool is_static; /* credentials: the two texts below */
+    const char *access_key_id;
+    const char *secret_access_key; /* locked away from logs and answers */
+    int64_t bandwidth;             /* bytes per second; 0: no bound */
+    enum tm_vault_lock lock_mode;
+    int64_t lock_max_ms;
+};
 
 struct tm_config_vault {
     const char *name;
     enum tm_vault_type type;
-    const char *path;
+    const char *path;       /* type disk */
+    struct tm_config_s3 s3; /* type s3 */
+    bool trust_single_writer;
     const char *key_file; /* as written, for messages; NULL: a passphrase is used */
     struct tm_slice key;  /* the 32 bytes, or the passphrase without its newline; locked away
                                     from logs and answers */
     bool key_is_passphrase;
+    const char *expect_head; /* "SEQ:HASH" that the log must have; "": none */
     bool create;
     int compression_level; /* 0: compression: none */
+    const char *maintenance_text;
+    struct tm_schedule maintenance; /* of retention, and of freeing space behind it */
+    int64_t sweep_grace_ms;
+    bool merge;
+    int64_t scrub_bytes_per_day; /* 0: all of it once a month */
+    int64_t quota;               /* bytes; 0: none */
 };
 
 enum tm_overlap { TM_OVERLAP_SKIP, TM_OVERLAP_QUEUE };
 enum tm_catch_up { TM_CATCH_UP_ONCE, TM_CATCH_UP_NONE };
+
+struct tm_config_drill {
+    const char *schedule_text; /* "": by request only */
+    struct tm_schedule schedule;
+    const struct tm_config_cluster *target; /* NULL: none */
+    const char *topic_prefix;
+    int64_t max_bytes; /* 0: all */
+    bool allow_source;
+    bool cleanup;
+};
 
 struct tm_config_policy {
     const char *name;
@@ -65,11 +110,58 @@ struct tm_config_policy {
     struct tm_schedule schedule;
     enum tm_overlap overlap;
     enum tm_catch_up catch_up;
-    int64_t timeout_ms; /* 0: none */
-    int64_t rpo_ms;     /* 0: none */
+    const char *timezone; /* of the schedules and the window */
+    int64_t jitter_ms;    /* planned runs begin up to that much later, always the same time */
+    int64_t timeout_ms;   /* 0: none */
+    int64_t rpo_ms;       /* 0: none */
     bool read_uncommitted;
     bool from_latest;
-    unsigned workers; /* limits.workers: topics side by side */
+    bool consumer_groups;
+    bool topic_configs;
+    bool lag_group;
+    const char *window_text;
+    struct tm_window window;
+    bool skip_corrupt;      /* on_corrupt: skip */
+    bool keep_after_outage; /* on_compaction_outage: warn */
+    int64_t open_transaction_ms;
+    int64_t read_bytes_per_second; /* 0: no bound */
+    unsigned workers;              /* limits.workers: topics side by side */
+    struct tm_gfs_rules retention;
+    int64_t keep_data_ms; /* 0: no archive window */
+    struct tm_config_drill drill;
+};
+
+struct tm_config_verify {
+    const struct tm_config_vault *vault;
+    const char *schedule_text;
+    struct tm_schedule schedule;
+    int depth; /* 0 catalog, 1 scrub, 2 sample, 3 full */
+    int64_t sample_millionths;
+};
+
+enum tm_hook_event {
+#define X(symbol, name, lasting) TM_HOOK_##symbol,
+#include "hook_events.def"
+#undef X
+    TM_HOOK_EVENTS
+};
+const char *tm_hook_event_name(enum tm_hook_event event);
+/* Is it told once, and again after a time, until it is over? */
+bool tm_hook_event_lasts(enum tm_hook_event event);
+
+struct tm_config_hook {
+    const char *name;
+    const char *url; /* not shown: it may hold a token */
+    const char
+            *secret; /* locked away from logs and answers: signs what is sent; "": nothing does */
+    const char *const *events; /* as written */
+    size_t event_count;
+    const char *const *policies; /* their events alone; none: all */
+    size_t policy_count;
+    unsigned on;       /* 1 << enum tm_hook_event */
+    bool healthchecks; /* the format */
+    bool allow_private;
+    int64_t resend_after_ms; /* 0: told once */
 };
 
 struct tm_config_token { /* a line of tokens_file */
@@ -81,16 +173,27 @@ struct tm_config_token { /* a line of tokens_file */
 
 enum tm_scope { TM_SCOPE_READ = 1, TM_SCOPE_OPERATE = 2, TM_SCOPE_RESTORE = 4, TM_SCOPE_ADMIN = 8 };
 
+struct tm_config_client_scopes { /* of client certificates */
+    const char *identity;        /* a SAN URI, or a common name */
+    unsigned scopes;             /* enum tm_scope bits */
+};
+
 struct tm_config {
     struct {
         const char *socket;         /* "": none */
-        const char *listen;         /* "host:port", "": none; loopback only, until there is TLS */
+        const char *listen;         /* "host:port", "": none */
         const char *metrics_listen; /* "": served on `listen` */
         const char *socket_group;   /* "": none */
         int64_t max_body;
         int64_t max_connections;
         struct tm_config_token *tokens;
         size_t token_count;
+        const char *tls_cert_file; /* "": no TLS; then the two below are "" too */
+        const char *tls_key_file;
+        const char *tls_client_ca_file; /* "": no client certificates */
+        struct tm_config_client_scopes *clients;
+        size_t client_count;
+        bool insecure_listen;
     } server;
     struct {
         const char *dir;
@@ -107,13 +210,22 @@ struct tm_config {
         int64_t keep_ms;
         int64_t max_running;
         int64_t max_queued;
+        int64_t idempotency_ms;
     } jobs;
+    struct {
+        int64_t max_topics; /* with series of their own */
+        bool process;
+    } metrics;
     struct tm_config_cluster *clusters;
     size_t cluster_count;
     struct tm_config_vault *vaults;
     size_t vault_count;
     struct tm_config_policy *policies;
     size_t policy_count;
+    struct tm_config_verify *verify;
+    size_t verify_count;
+    struct tm_config_hook *hooks;
+    size_t hook_count;
     struct tm_arena arena;
 };
 

@@ -75,6 +75,16 @@ static bool read_name(struct parser *parser, const struct field *field, const ch
     return true;
 }
 
+unsigned tm_scope_bit(const char *word)
+{
+    for (size_t i = 0; i < SCOPES; i++) {
+        if (strcmp(word, scopes[i].name) == 0) {
+            return (unsigned)scopes[i].scope;
+        }
+    }
+    return 0;
+}
+
 static void refuse_scope(const struct parser *parser, struct tm_place at, const char *word)
 {
     const char *names[SCOPES];
@@ -101,10 +111,7 @@ static bool read_scopes(struct parser *parser, const struct field *field, unsign
     for (bool more = true; more;) {
         size_t len = strcspn(at, ",");
         const char *word = tm_arena_str(parser->arena, tm_slice_of(at, len));
-        unsigned bit = 0;
-        for (size_t i = 0; i < SCOPES; i++) {
-            bit |= strcmp(word, scopes[i].name) == 0 ? (unsigned)scopes[i].scope : 0;
-        }
+        unsigned bit = tm_scope_bit(word);
         if (bit == 0) {
             struct tm_place place = field->at;
             place.column += (unsigned)(at - field->text);

@@ -163,7 +163,7 @@ static void store_text(const struct tm_spot *spot, const char *text)
 static bool is_number(enum tm_option_kind kind)
 {
     return kind == TM_OPTION_WORD || kind == TM_OPTION_BOOL || kind == TM_OPTION_INT ||
-           kind == TM_OPTION_SIZE || kind == TM_OPTION_DURATION;
+           kind == TM_OPTION_SIZE || kind == TM_OPTION_DURATION || kind == TM_OPTION_RATIO;
 }
 
 static bool is_text(enum tm_option_kind kind)
@@ -206,8 +206,14 @@ void tm_value_read(struct tm_spot *spot)
     case TM_OPTION_PASSPHRASE:
         tm_passphrase_read(spot);
         break;
+    case TM_OPTION_SECRET_TEXT:
+        tm_secret_text_read(spot);
+        break;
     case TM_OPTION_TOKENS:
         tm_tokens_read(spot);
+        break;
+    case TM_OPTION_CLIENT_SCOPES:
+        tm_client_scopes_read(spot);
         break;
     case TM_OPTION_MAP:
     case TM_OPTION_LIST:
@@ -221,6 +227,7 @@ void tm_value_read(struct tm_spot *spot)
     case TM_OPTION_INT:
     case TM_OPTION_SIZE:
     case TM_OPTION_DURATION:
+    case TM_OPTION_RATIO:
     case TM_OPTION_SCHEDULE:
         read_scalar(spot);
         break;
@@ -236,7 +243,11 @@ void tm_value_default(struct tm_loader *loader, const struct tm_option *option, 
             .path = option->path,
             .base = base};
     const char *text = option->fallback != NULL ? option->fallback : "";
-    if (is_text(option->kind)) {
+    if (option->kind == TM_OPTION_SCHEDULE && text[0] != '\0') {
+        bool good = tm_scalar_check(&spot, text);
+        tm_assert(good); /* options.def contradicts itself */
+    }
+    if (is_text(option->kind) || option->kind == TM_OPTION_SECRET_TEXT) {
         store_text(&spot, text);
     } else if (is_number(option->kind) && option->fallback != NULL) {
         int64_t number = 0;

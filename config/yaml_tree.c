@@ -346,7 +346,22 @@ static void read_all(struct reader *reader)
         } else {
             read_event(reader, &event);
         }
+        if (event.type == YAML_SCALAR_EVENT) { /* may be a secret */
+            explicit_bzero(event.data.scalar.value, event.data.scalar.length);
+        }
         yaml_event_delete(&event);
+    }
+}
+
+/* What libyaml has read and decoded lies in two buffers of its own, which it frees as they are. */
+static void wipe_buffers(yaml_parser_t *parser)
+{
+    if (parser->raw_buffer.start != NULL) {
+        explicit_bzero(parser->raw_buffer.start,
+                (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+    }
+    if (parser->buffer.start != NULL) {
+        explicit_bzero(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
     }
 }
 
@@ -369,6 +384,7 @@ struct tm_yaml *tm_yaml_read(
     yaml_parser_set_input_string(&reader.parser, bytes, text.len);
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
     read_all(&reader);
+    wipe_buffers(&reader.parser);
     yaml_parser_delete(&reader.parser);
     if (reader.root == NULL && !reader.broken) {
         tm_findings_error(findings, start, NULL, "the file is empty");

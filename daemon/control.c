@@ -6,8 +6,14 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "control_vault.h"
+#include "hooks.h"
+#include "keys.h"
+#include "offset_map.h"
+#include "pauses.h"
 #include "plan.h"
-#include "tmd.h"
+#include "put_back.h"
+#include "vaults.h"
 
 enum { NAMES_MAX = 1000 };
 
@@ -18,12 +24,30 @@ static struct tm_problem problem_of(int status, const char *slug, const char *de
     return problem;
 }
 
+void tmd_unknown(struct tm_problem *out, const char *kind, const char *name)
+{
+    *out = (struct tm_problem){.status = 404, .slug = "not-found"};
+    (void)snprintf(out->detail, sizeof(out->detail), "no %s \"%s\"", kind, name);
+    (void)snprintf(out->kind, sizeof(out->kind), "%s", kind);
+    (void)snprintf(out->name, sizeof(out->name), "%s", name);
+}
+
+void tmd_unknown_policy(const struct tmd *tmd, const char *name, struct tm_problem *out)
+{
+    const char *names[NAMES_MAX];
+    size_t count = 0;
+    tmd_unknown(out, "policy", name);
+    for (; count < tmd->config->policy_count && count < NAMES_MAX; count++) {
+        names[count] = tmd->config->policies[count].name;
+    }
+    const char *near = tm_nearest(name, names, count);
+    (void)snprintf(out->similar, sizeof(out->similar), "%s", near != NULL ? near : "");
+}
+
 static struct tm_problem unknown(const char *kind, const char *name)
 {
-    struct tm_problem problem = {.status = 404, .slug = "not-found"};
-    (void)snprintf(problem.detail, sizeof(problem.detail), "no %s \"%s\"", kind, name);
-    (void)snprintf(problem.kind, sizeof(problem.kind), "%s", kind);
-    (void)snprintf(problem.name, sizeof(problem.name), "%s", name);
+    struct tm_problem problem;
+    tmd_unknown(&problem, kind, name);
     return problem;
 }
 
@@ -48,170 +72,22 @@ static void refresh_metrics(void *self)
 {
     struct tmd *tmd = self;
     tmd_policy_metrics(tmd);
+    tmd_vaults_metrics(tmd);
+    tmd_jobs_metrics(tmd);
     tm_metric_set(TM_M_WORKERS_MAX, TM_NO_LABELS, (double)tmd->config->workers.max);
-    tm_metrics_refresh_process();
-}
-
-/* Points -------------------------------------------------------------------------------------- */
-
-struct points_question {
-    struct tm_arena arena;
-    struct tm_points_query query;
-    struct tm_id16 before;
-    struct tm_points_answer answer;
-    struct tm_err err;
-    tm_done_points done;
-    void *arg;
-};
-
-struct merged {
-    const struct tm_point_line *line;
-    const char *vault;
-};
-
-static int newest_first(const void *left, const void *right)
-{
-    const struct merged *a = left;
-    const struct merged *b = right;
-    return memcmp(b->line->row.ulid.bytes, a->line->row.ulid.bytes, sizeof(a->line->row.ulid));
-}
-
-/* One more than asked for from each vault; the newest of them all are the answer. */
-static void points_work(struct tmd_keep *keep, void *arg)
-{
-    struct points_question *question = arg;
-    size_t limit = question->query.catalog.limit;
-    TM_VEC(struct merged) all = {0};
-    question->query.catalog.limit = limit + 1;
-    for (size_t v = 0; v < keep->config->vault_count && question->err.code == TM_OK; v++) {
-        struct tm_point_line *lines = NULL;
-        size_t count = 0;
-        if (keep->catalogs[v] == NULL ||
-                tm_catalog_points(keep->catalogs[v], &question->query.catalog, &question->arena,
-                        &lines, &count, &question->err) != TM_OK) {
-            continue;
+    tm_metric_set(TM_M_TOPICS_DROPPED, TM_NO_LABELS, (double)tm_metrics_topics_dropped());
+    for (size_t i = 0; i < tmd->config->cluster_count; i++) { /* counters begin at 0 */
+        static const char *const results[] = {"success", "partial", "failure"};
+        const char *cluster = tmd->config->clusters[i].name;
+        for (size_t r = 0; r < sizeof(results) / sizeof(results[0]); r++) {
+            tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS(cluster, results[r]), 0);
         }
-        for (size_t i = 0; i < count; i++) {
-            *tm_vec_push(&all) = (struct merged){&lines[i], keep->config->vaults[v].name};
-        }
+        tm_metric_add(TM_M_RESTORE_MESSAGES, TM_LABELS(cluster), 0);
+        tm_metric_add(TM_M_RESTORE_BYTES, TM_LABELS(cluster), 0);
     }
-    if (all.count > 0) {
-        qsort(all.at, all.count, sizeof(*all.at), newest_first);
+    if (tmd->config->metrics.process) {
+        tm_metrics_refresh_process();
     }
-    struct tm_points_answer *answer = &question->answer;
-    answer->more = all.count > limit;
-    answer->count = all.count > limit ? limit : all.count;
-    answer->at = tm_arena_alloc(&question->arena, answer->count + 1, sizeof(*answer->at));
-    answer->vaults = tm_arena_alloc(&question->arena, answer->count + 1, sizeof(*answer->vaults));
-    for (size_t i = 0; i < answer->count; i++) {
-        answer->at[i] = *all.at[i].line;
-        answer->vaults[i] = all.at[i].vault;
-    }
-    tm_vec_done(&all);
-}
-
-static void points_done(void *arg)
-{
-    struct points_question *question = arg;
-    struct tm_problem problem;
-    if (question->err.code != TM_OK) {
-        tmd_problem_of(&question->err, &problem);
-        question->done(question->arg, NULL, &problem);
-    } else {
-        question->done(question->arg, &question->answer, NULL);
-    }
-    tm_arena_done(&question->arena);
-    free(question);
-}
-
-static void points(void *self, const struct tm_points_query *query, tm_done_points done, void *arg)
-{
-    struct points_question *question = tm_xalloc(1, sizeof(*question));
-    question->done = done;
-    question->arg = arg;
-    question->query = *query;
-    struct tm_point_query *catalog = &question->query.catalog;
-    catalog->cluster_name = tm_arena_strdup(&question->arena, catalog->cluster_name);
-    catalog->policy = tm_arena_strdup(&question->arena, catalog->policy);
-    catalog->topic = tm_arena_strdup(&question->arena, catalog->topic);
-    if (catalog->before != NULL) {
-        question->before = *catalog->before;
-        catalog->before = &question->before;
-    }
-    tmd_keeper_ask(self, points_work, points_done, question);
-}
-
-struct point_question {
-    struct tm_arena arena;
-    struct tm_id16 ulid;
-    struct tm_point_answer answer;
-    struct tm_err err;
-    tm_done_point done;
-    void *arg;
-};
-
-static enum tm_code fill_parts(struct tm_catalog *catalog, struct point_question *question)
-{
-    struct tm_point_answer *answer = &question->answer;
-    size_t count = answer->point.row.part_count;
-    answer->totals = tm_arena_alloc(&question->arena, count + 1, sizeof(*answer->totals));
-    answer->gaps = tm_arena_alloc(&question->arena, count + 1, sizeof(struct tm_row_gap *));
-    answer->gap_counts = tm_arena_alloc(&question->arena, count + 1, sizeof(size_t));
-    for (size_t i = 0; i < count; i++) {
-        const struct tm_row_part *part = &answer->point.row.parts[i];
-        TM_TRY(tm_catalog_part_totals(catalog, part->stream, part->partition, part->start,
-                part->end, &answer->totals[i], &question->err));
-        TM_TRY(tm_catalog_gaps(catalog, part->stream, part->partition, part->start, part->end,
-                &question->arena, &answer->gaps[i], &answer->gap_counts[i], &question->err));
-    }
-    return TM_OK;
-}
-
-static void point_work(struct tmd_keep *keep, void *arg)
-{
-    struct point_question *question = arg;
-    struct tm_err failure = {0}; /* the first; what another vault answers goes before it */
-    for (size_t v = 0; v < keep->config->vault_count; v++) {
-        struct tm_catalog *catalog = keep->catalogs[v];
-        struct tm_err err = {0};
-        if (catalog == NULL) {
-            continue;
-        }
-        if (tm_catalog_point(catalog, &question->ulid, &question->arena, &question->answer.point,
-                    &err) != TM_OK) {
-            failure = failure.code == TM_OK ? err : failure;
-        } else if (question->answer.point.row.id != 0) {
-            question->answer.vault = keep->config->vaults[v].name;
-            TM_LATER(fill_parts(catalog, question));
-            return;
-        }
-    }
-    question->err = failure;
-}
-
-static void point_done(void *arg)
-{
-    struct point_question *question = arg;
-    struct tm_problem problem;
-    char name[TM_ULID_NAME_MAX];
-    if (question->err.code != TM_OK) {
-        tmd_problem_of(&question->err, &problem);
-        question->done(question->arg, NULL, &problem);
-    } else if (question->answer.point.row.id == 0) {
-        problem = unknown("recovery-point", tm_ulid_format(&question->ulid, "rp_", name));
-        question->done(question->arg, NULL, &problem);
-    } else {
-        question->done(question->arg, &question->answer, NULL);
-    }
-    tm_arena_done(&question->arena);
-    free(question);
-}
-
-static void point(void *self, const struct tm_id16 *ulid, tm_done_point done, void *arg)
-{
-    struct point_question *question = tm_xalloc(1, sizeof(*question));
-    *question = (struct point_question){.ulid = *ulid, .done = done, .arg = arg};
-    tmd_keeper_ask(self, point_work, point_done, question);
 }
 
 /* Jobs ---------------------------------------------------------------------------------------- */
@@ -237,6 +113,16 @@ static void jobs_work(struct tmd_keep *keep, void *arg)
             &question->count, &question->err));
 }
 
+/* The journal's row, or the job as it is in the table now. */
+static void fill_view(struct tmd *tmd, const struct tm_job_row *row, struct tm_job_view *out)
+{
+    const struct tmd_job *live = tmd_job_find(tmd, &row->id);
+    out->row = *row;
+    if (live != NULL) {
+        tmd_job_view(live, out);
+    }
+}
+
 static void jobs_done(void *arg)
 {
     struct jobs_question *question = arg;
@@ -249,11 +135,7 @@ static void jobs_done(void *arg)
         size_t count = more ? question->query.limit : question->count;
         struct tm_job_view *views = tm_xalloc(count + 1, sizeof(*views));
         for (size_t i = 0; i < count; i++) {
-            const struct tmd_job *live = tmd_job_find(question->tmd, &question->rows[i].id);
-            views[i].row = question->rows[i];
-            if (live != NULL) {
-                tmd_job_view(live, &views[i]);
-            }
+            fill_view(question->tmd, &question->rows[i], &views[i]);
         }
         question->done(question->arg, views, count, more, NULL);
         free(views);
@@ -333,7 +215,7 @@ static void job(void *self, const struct tm_id16 *id, int64_t wait_ms, tm_done_j
     struct tmd_job *live = tmd_job_find(self, id);
     if (live == NULL) {
         ask_journal(self, id, false, done, arg);
-    } else if (wait_ms > 0 && live->row.finished_ms == 0) {
+    } else if (wait_ms > 0 && !live->settled) {
         tmd_job_wait(live, wait_ms, done, arg);
     } else {
         struct tm_job_view view;
@@ -387,14 +269,8 @@ static void backup(void *self, const struct tm_backup_request *request,
     struct tmd *tmd = self;
     const struct tm_config_policy *policy = tm_config_find_policy(tmd->config, request->policy);
     if (policy == NULL) {
-        struct tm_problem problem = unknown("policy", request->policy);
-        const char *names[NAMES_MAX];
-        size_t count = 0;
-        for (; count < tmd->config->policy_count && count < NAMES_MAX; count++) {
-            names[count] = tmd->config->policies[count].name;
-        }
-        const char *near = tm_nearest(request->policy, names, count);
-        (void)snprintf(problem.similar, sizeof(problem.similar), "%s", near != NULL ? near : "");
+        struct tm_problem problem;
+        tmd_unknown_policy(tmd, request->policy, &problem);
         done(arg, NULL, false, &problem);
         return;
     }
@@ -406,6 +282,15 @@ static void backup(void *self, const struct tm_backup_request *request,
             done(arg, NULL, false, &problem);
             return;
         }
+    }
+    struct policy *state = tmd_policy_find(tmd, policy->name);
+    if (state != NULL && tmd_policy_is_paused(state)) {
+        struct tm_problem problem = problem_of(409, "policy-paused", "");
+        (void)snprintf(problem.detail, sizeof(problem.detail),
+                "policy %s is paused by %s%s%.500s; resume it first", policy->name,
+                state->pause.who, state->pause.reason[0] != '\0' ? ": " : "", state->pause.reason);
+        done(arg, NULL, false, &problem);
+        return;
     }
     tmd_backup(tmd, policy, request, caller, done, arg);
 }
@@ -446,7 +331,7 @@ static int status_of(const char *slug)
         const char *slug;
         int status;
     } statuses[] = {{"not-found", 404}, {"topic-exists", 409}, {"invalid-request", 422},
-            {"no-coverage", 422}};
+            {"no-coverage", 422}, {"groups-active", 422}};
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         if (strcmp(statuses[i].slug, slug) == 0) {
             return statuses[i].status;
@@ -496,8 +381,8 @@ struct tm_control tmd_control(struct tmd *tmd)
             .status = status,
             .ready = ready,
             .refresh_metrics = refresh_metrics,
-            .points = points,
-            .point = point,
+            .points = tmd_points,
+            .point = tmd_point,
             .jobs = jobs,
             .job = job,
             .job_forget = job_forget,
@@ -505,6 +390,23 @@ struct tm_control tmd_control(struct tmd *tmd)
             .backup = backup,
             .restore = restore,
             .restore_plan = restore_plan,
+            .vault_job = tmd_control_vault_job,
+            .retention_plan = tmd_control_retention_plan,
+            .vaults = tmd_vaults_ask,
+            .probe = tmd_vaults_probe,
+            .patch_point = tmd_control_patch_point,
+            .peek = tmd_control_peek,
+            .put_back = tmd_control_put_back,
+            .holds = tmd_control_holds,
+            .offset_map = tmd_control_offset_map,
+            .drill = tmd_control_drill,
+            .key = tmd_control_key,
+            .release_key = tmd_control_release_key,
+            .hooks = tmd_control_hooks,
+            .hook_test = tmd_control_hook_test,
+            .pause = tmd_control_pause,
+            .resume = tmd_control_resume,
+            .planned = tmd_control_planned,
     };
     return (struct tm_control){.self = tmd, .ops = &ops};
 }

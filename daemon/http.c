@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tls.h"
 #include "tmd.h"
 
 enum { SERVERS_MAX = 3 };
@@ -19,6 +20,7 @@ struct tmd_http {
     bool has_socket; /* we listen on server.socket: its name is ours to take away */
     uv_async_t wake;
     struct tm_api_token *tokens;
+    struct tmd_tls *tls; /* NULL: none */
 };
 
 static void run(struct server *server);
@@ -72,6 +74,7 @@ static enum tm_code add_server(
             .control = tmd_control(tmd),
             .tokens = http->tokens,
             .token_count = tmd->config->server.token_count,
+            .tls = kind == TM_API_TCP ? tmd_tls_api(http->tls) : NULL,
             .max_body = (size_t)tmd->config->server.max_body,
             .max_connections = (unsigned)tmd->config->server.max_connections,
             .version = TM_VERSION,
@@ -105,29 +108,41 @@ static void copy_tokens(struct tmd_http *http, const struct tm_config *config)
     }
 }
 
+static enum tm_code add_socket(struct tmd *tmd, struct tm_err *err)
+{
+    const struct tm_config *config = tmd->config;
+    int fd = -1;
+    if (config->server.socket[0] == '\0') {
+        return TM_OK;
+    }
+    TM_TRY(tm_api_listen_unix(config->server.socket, config->server.socket_group, &fd, err));
+    tmd->http->has_socket = true;
+    return add_server(tmd, TM_API_SOCKET, fd, true, err);
+}
+
+static enum tm_code add_address(struct tmd *tmd, enum tm_api_kind kind, const char *address,
+        bool metrics_here, struct tm_err *err)
+{
+    int fd = -1;
+    if (address[0] == '\0') {
+        return TM_OK;
+    }
+    TM_TRY(tm_api_listen_tcp(address, &fd, err));
+    return add_server(tmd, kind, fd, metrics_here, err);
+}
+
 enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err)
 {
     const struct tm_config *config = tmd->config;
     bool metrics_apart = config->server.metrics_listen[0] != '\0';
-    int fd = -1;
     tmd->http = tm_xalloc(1, sizeof(*tmd->http));
     copy_tokens(tmd->http, config);
     tmd->http->wake.data = tmd->http;
     tm_assert(uv_async_init(&tmd->loop, &tmd->http->wake, woken) == 0);
-    if (config->server.socket[0] != '\0') {
-        TM_TRY(tm_api_listen_unix(config->server.socket, config->server.socket_group, &fd, err));
-        tmd->http->has_socket = true;
-        TM_TRY(add_server(tmd, TM_API_SOCKET, fd, true, err));
-    }
-    if (config->server.listen[0] != '\0') {
-        TM_TRY(tm_api_listen_tcp(config->server.listen, &fd, err));
-        TM_TRY(add_server(tmd, TM_API_TCP, fd, !metrics_apart, err));
-    }
-    if (metrics_apart) {
-        TM_TRY(tm_api_listen_tcp(config->server.metrics_listen, &fd, err));
-        TM_TRY(add_server(tmd, TM_API_METRICS, fd, true, err));
-    }
-    return TM_OK;
+    TM_TRY(tmd_tls_load(config, &tmd->http->tls, err));
+    TM_TRY(add_socket(tmd, err));
+    TM_TRY(add_address(tmd, TM_API_TCP, config->server.listen, !metrics_apart, err));
+    return add_address(tmd, TM_API_METRICS, config->server.metrics_listen, true, err);
 }
 
 void tmd_http_quiesce(struct tmd *tmd)
@@ -165,6 +180,7 @@ void tmd_http_stop(struct tmd *tmd)
 void tmd_http_free(struct tmd *tmd)
 {
     if (tmd->http != NULL) { /* after the loop has closed its handles, which lie in here */
+        tmd_tls_free(tmd->http->tls);
         free(tmd->http->tokens);
         free(tmd->http);
     }

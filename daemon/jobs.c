@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "hooks.h"
 #include "jobs_table.h"
+#include "kinds.h"
 
 struct tmd_jobs *tmd_jobs_new(struct tmd *tmd)
 {
@@ -61,14 +63,6 @@ struct tmd_job *tmd_job_new(struct tmd *tmd, enum tm_job_kind kind)
     return job;
 }
 
-static void add_caller(struct tmd_job *job, const struct tm_caller *caller)
-{
-    if (caller != NULL) {
-        job->row.requested_by = tm_arena_strdup(&job->arena, caller->who);
-        job->row.request_id = tm_arena_strdup(&job->arena, caller->request_id);
-    }
-}
-
 void tmd_job_free(struct tmd_job *job)
 {
     tm_assert(TAILQ_EMPTY(&job->waits));
@@ -85,10 +79,11 @@ void tmd_job_enter(struct tmd_job *job)
     jobs->queued++;
 }
 
-static void leave(struct tmd_job *job)
+void tmd_job_leave(struct tmd_job *job)
 {
     struct tmd_jobs *jobs = job->tmd->jobs;
     TAILQ_REMOVE(&jobs->active, job, link);
+    tm_metric_forget("job_id", job->name);
     if (job->started) {
         jobs->running--;
     } else {
@@ -126,15 +121,97 @@ struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy)
     return NULL;
 }
 
+struct tmd_job *tmd_job_of_vault(struct tmd *tmd, const struct tm_config_vault *vault)
+{
+    struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        if (tmd_kind(job->row.kind)->alone_in_vault && job->vault == vault) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
 size_t tmd_jobs_active(const struct tmd *tmd)
 {
     return tmd->jobs->running;
 }
 
+/* Jobs that have ended have no series any more: their names never come again. */
+static void show_progress(const struct tmd_job *job)
+{
+    struct tm_job_view view;
+    tmd_job_view(job, &view);
+    const struct tm_progress_values *values = &view.progress;
+    bool by_bytes = values->total_messages <= 0;
+    int64_t total = by_bytes ? values->total_bytes : values->total_messages;
+    int64_t done = by_bytes ? values->done_bytes : values->done_messages;
+    if (view.live && total > 0) {
+        tm_metric_set(TM_M_JOB_PROGRESS, TM_LABELS(tm_job_kind_name(job->row.kind), job->name),
+                done < total ? (double)done / (double)total : 1);
+    }
+}
+
+void tmd_jobs_metrics(struct tmd *tmd)
+{
+    size_t counts[TM_JOB_KINDS][2] = {{0}};
+    const struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        counts[job->row.kind][job->started ? 1 : 0]++;
+        if (job->started) {
+            show_progress(job);
+        }
+    }
+    for (int kind = 0; kind < TM_JOB_KINDS; kind++) {
+        const char *name = tm_job_kind_name((enum tm_job_kind)kind);
+        tm_metric_set(TM_M_JOBS, TM_LABELS(name, "queued"), (double)counts[kind][0]);
+        tm_metric_set(TM_M_JOBS, TM_LABELS(name, "running"), (double)counts[kind][1]);
+    }
+}
+
+/* A job that was told to have ended must not be taken up again after a crash. */
+static void hide_end(const struct tmd_job *job, struct tm_job_row *row)
+{
+    row->state = job->started && row->started_ms > 0 ? TM_JOB_RUNNING : TM_JOB_QUEUED;
+    row->result = NULL;
+    row->error = NULL;
+    row->warnings = NULL;
+    row->finished_ms = 0;
+}
+
+/*
+ * How fast it goes and how long it will take, by what it did itself: not what a process before it had done,
+ * and not from when the job was planned. A restore that reads the target back has nothing left to write.
+ */
+static void add_pace(const struct tmd_job *job, struct tm_progress_values *values)
+{
+    const struct tm_progress *progress = &job->progress;
+    int64_t paced_ns = atomic_load(&progress->paced_ns);
+    int64_t elapsed_ms =
+            paced_ns > 0 ? (tm_mono_ns() - paced_ns) / 1000000 : tm_now_ms() - job->row.started_ms;
+    int64_t bytes = values->done_bytes - atomic_load(&progress->skipped_bytes);
+    int64_t messages = values->done_messages - atomic_load(&progress->skipped_messages);
+    int64_t left = values->total_messages - values->done_messages;
+    if (elapsed_ms <= 0) {
+        return;
+    }
+    values->bytes_per_second = (int64_t)((double)bytes * 1000 / (double)elapsed_ms);
+    if (messages > 0 && left >= 0 && values->phase != TM_PHASE_PROVING) {
+        double per_message_ms = (double)elapsed_ms / (double)messages;
+        values->eta_seconds = (int64_t)((double)left * per_message_ms / 1000);
+    }
+}
+
 void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out)
 {
     const struct tm_progress *progress = &job->progress;
-    *out = (struct tm_job_view){.row = job->row, .live = job->row.state == TM_JOB_RUNNING};
+    *out = (struct tm_job_view){.row = job->row};
+    if (job->row.finished_ms > 0 && !job->settled) {
+        hide_end(job, &out->row);
+    }
+    out->live = out->row.state == TM_JOB_RUNNING;
     struct tm_progress_values *values = &out->progress;
     values->phase = (enum tm_phase)atomic_load(&progress->phase);
     values->done_messages = atomic_load(&progress->done_messages);
@@ -146,15 +223,8 @@ void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out)
     values->parts_done = atomic_load(&progress->parts_done);
     values->parts_failed = atomic_load(&progress->parts_failed);
     values->eta_seconds = -1;
-    int64_t elapsed_ms = tm_now_ms() - job->row.started_ms;
-    if (out->live && elapsed_ms > 0) {
-        values->bytes_per_second =
-                (int64_t)((double)values->done_bytes * 1000 / (double)elapsed_ms);
-        int64_t left = values->total_messages - values->done_messages;
-        if (values->done_messages > 0 && left >= 0) {
-            double per_message_ms = (double)elapsed_ms / (double)values->done_messages;
-            values->eta_seconds = (int64_t)((double)left * per_message_ms / 1000);
-        }
+    if (out->live) {
+        add_pace(job, values);
     }
 }
 
@@ -194,19 +264,33 @@ void tmd_job_wait(struct tmd_job *job, int64_t wait_ms, tm_done_job done, void *
     tm_assert(uv_timer_start(wait->timer, wait_over, (uint64_t)wait_ms, 0) == 0);
 }
 
+static void forget(struct tmd_job *job, const void *arg)
+{
+    struct tmd_wait *next = NULL;
+    for (struct tmd_wait *wait = TAILQ_FIRST(&job->waits); wait != NULL; wait = next) {
+        next = TAILQ_NEXT(wait, link);
+        if (wait->arg == arg) {
+            end_wait(wait, false);
+        }
+    }
+}
+
 void tmd_job_forget(struct tmd *tmd, const void *arg)
 {
     struct tmd_job *job;
     TAILQ_FOREACH(job, &tmd->jobs->active, link)
     {
-        struct tmd_wait *wait = TAILQ_FIRST(&job->waits);
-        while (wait != NULL) {
-            struct tmd_wait *next = TAILQ_NEXT(wait, link);
-            if (wait->arg == arg) {
-                end_wait(wait, false);
-            }
-            wait = next;
-        }
+        forget(job, arg);
+    }
+}
+
+void tmd_job_end_waits(struct tmd_job *job)
+{
+    struct tmd_wait *wait = TAILQ_FIRST(&job->waits);
+    while (wait != NULL) { /* an answer may call off other waits */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is off the list before it is freed */
+        end_wait(wait, true);
+        wait = TAILQ_FIRST(&job->waits);
     }
 }
 
@@ -220,13 +304,14 @@ static void put_nothing(struct tmd_put *put)
 static void finish(struct tmd_job *job, bool stored)
 {
     struct tmd *tmd = job->tmd;
-    while (!TAILQ_EMPTY(&job->waits)) {
-        end_wait(TAILQ_FIRST(&job->waits), true);
+    job->settled = true;
+    tmd_job_end_waits(job);
+    tmd_job_leave(job);
+    const struct tmd_kind *kind = tmd_kind(job->row.kind);
+    if (kind->ended != NULL) {
+        kind->ended(job);
     }
-    leave(job);
-    if (job->row.kind == TM_JOB_BACKUP) {
-        tmd_policy_ended(tmd, job);
-    }
+    tmd_hooks_job_ended(job);
     if (stored) {
         tmd_job_free(job);
     } else {
@@ -248,20 +333,6 @@ static void finish_interrupted(void *arg)
     finish(arg, true);
 }
 
-static void count_end(const struct tmd_job *job)
-{
-    const char *result = job->row.state == TM_JOB_SUCCEEDED ? "success"
-                         : job->row.state == TM_JOB_PARTIAL ? "partial"
-                                                            : "failure";
-    if (job->row.kind == TM_JOB_RESTORE) {
-        tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS(job->row.cluster, result), 1);
-        tm_metric_add(TM_M_RESTORE_MESSAGES, TM_LABELS(job->row.cluster),
-                (double)job->outcome->written_messages);
-        tm_metric_add(TM_M_RESTORE_BYTES, TM_LABELS(job->row.cluster),
-                (double)job->outcome->written_bytes);
-    }
-}
-
 static void take_outcome(struct tmd_job *job)
 {
     job->row.state = job->outcome->state;
@@ -269,7 +340,6 @@ static void take_outcome(struct tmd_job *job)
     job->row.error = job->outcome->error;
     job->row.warnings = job->outcome->warnings;
     job->row.finished_ms = tm_now_ms();
-    count_end(job);
 }
 
 static void ended(void *arg)
@@ -292,11 +362,7 @@ static void ended(void *arg)
 static void *run(void *arg)
 {
     struct tmd_job *job = arg;
-    if (job->row.kind == TM_JOB_BACKUP) {
-        tmd_run_backup(job);
-    } else {
-        tmd_run_restore(job);
-    }
+    tmd_kind(job->row.kind)->run(job);
     (void)malloc_trim(0); /* a job's buffers are not kept for the hours until the next one */
     tmd_post(job->tmd, ended, job);
     return NULL;
@@ -317,9 +383,11 @@ static void start(struct tmd_job *job)
             TM_LOG_STR("job", job->name), TM_LOG_STR("policy", job->row.policy),
             TM_LOG_STR("cluster", job->row.cluster),
             TM_LOG_STR("requested_by", job->row.requested_by), TM_LOG_END);
-    if (job->row.kind == TM_JOB_BACKUP) {
-        tmd_policy_started(job->tmd, job);
+    const struct tmd_kind *kind = tmd_kind(job->row.kind);
+    if (kind->started != NULL) {
+        kind->started(job);
     }
+    tmd_hooks_job_started(job);
     tm_assert(pthread_create(&job->thread, NULL, run, job) == 0);
     (void)pthread_setname_np(job->thread, tm_job_kind_name(job->row.kind));
 }
@@ -341,139 +409,6 @@ void tmd_jobs_pump(struct tmd *tmd)
             start(job);
         }
     }
-}
-
-static void accepted(struct tmd_put *put)
-{
-    struct tmd_job *job = put->job;
-    struct tmd *tmd = job->tmd;
-    if (put->err.code != TM_OK) {
-        struct tm_problem problem = {
-                .status = 503, .slug = "catalog-read-only", .retry_after_s = 30};
-        (void)snprintf(problem.detail, sizeof(problem.detail), "%s", put->err.msg);
-        leave(job);
-        if (put->done != NULL) {
-            put->done(put->arg, NULL, false, &problem);
-        }
-        while (!TAILQ_EMPTY(&job->waits)) {
-            end_wait(TAILQ_FIRST(&job->waits), true);
-        }
-        tmd_job_free(job);
-        return;
-    }
-    job->durable = true;
-    if (put->done != NULL) {
-        struct tm_job_view view;
-        tmd_job_view(job, &view);
-        put->done(put->arg, &view, true, NULL);
-    }
-    if (job->cancelled_by_user) { /* before it was durable */
-        tmd_job_end_unstarted(job, TM_JOB_CANCELLED);
-        return;
-    }
-    tmd_jobs_pump(tmd);
-}
-
-/* Every change that somebody asked for stands in the log with who it was. */
-static void audit(const struct tmd_job *job)
-{
-    tm_log(TM_LOG_INFO, "audit", "job accepted", TM_LOG_STR("who", job->row.requested_by),
-            TM_LOG_STR("request_id", job->row.request_id), TM_LOG_STR("job", job->name),
-            TM_LOG_STR("kind", tm_job_kind_name(job->row.kind)), TM_LOG_END);
-}
-
-static void submit(struct tmd_job *job, const struct tm_caller *caller, tm_done_job done, void *arg)
-{
-    if (caller != NULL) {
-        audit(job);
-    }
-    tmd_job_enter(job);
-    tmd_job_put(job, accepted, done, arg);
-}
-
-static bool refuse(struct tmd *tmd, tm_done_job done, void *arg)
-{
-    struct tm_problem problem = {.status = 503, .retry_after_s = 5};
-    if (tmd->draining || !tmd->ready) {
-        problem.slug = tmd->draining ? "draining" : "starting";
-        (void)snprintf(problem.detail, sizeof(problem.detail), "the daemon is %s",
-                tmd->draining ? "stopping" : "starting");
-    } else if ((int64_t)tmd->jobs->queued >= tmd->config->jobs.max_queued) {
-        problem.slug = "queue-full";
-        (void)snprintf(problem.detail, sizeof(problem.detail), "%zu jobs are waiting already",
-                tmd->jobs->queued);
-    } else {
-        return false;
-    }
-    if (done != NULL) {
-        done(arg, NULL, false, &problem);
-    }
-    return true;
-}
-
-/* Backups and restores ------------------------------------------------------------------------ */
-
-/* The policy's run that is there already: joined, or in the way. */
-static void meet(struct tmd_job *job, bool join, tm_done_job done, void *arg)
-{
-    if (done == NULL) {
-        return;
-    }
-    if (join) {
-        struct tm_job_view view;
-        tmd_job_view(job, &view);
-        done(arg, &view, false, NULL);
-        return;
-    }
-    struct tm_problem problem = {.status = 409, .slug = "already-running", .retry_after_s = 5};
-    (void)snprintf(problem.detail, sizeof(problem.detail), "a backup of policy %s is %s",
-            job->row.policy, tm_job_state_name(job->row.state));
-    (void)snprintf(problem.job, sizeof(problem.job), "%s", job->name);
-    done(arg, NULL, false, &problem);
-}
-
-void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
-        const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done,
-        void *arg)
-{
-    struct tmd_job *there = tmd_job_of_policy(tmd, policy->name);
-    if (there != NULL) {
-        meet(there, request != NULL && request->join, done, arg);
-        return;
-    }
-    if (refuse(tmd, done, arg)) {
-        return;
-    }
-    struct tmd_job *job = tmd_job_new(tmd, TM_JOB_BACKUP);
-    struct tm_backup_request scheduled = {.policy = policy->name};
-    tmd_backup_request_copy(request != NULL ? request : &scheduled, &job->arena, &job->backup);
-    job->policy = policy;
-    job->row.policy = policy->name;
-    job->row.cluster = policy->cluster->name;
-    add_caller(job, caller);
-    char *text = tmd_backup_request_text(&job->backup);
-    job->row.request = tm_arena_strdup(&job->arena, text);
-    free(text);
-    submit(job, caller, done, arg);
-}
-
-void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
-        const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
-        void *arg)
-{
-    if (refuse(tmd, done, arg)) {
-        return;
-    }
-    struct tmd_job *job = tmd_job_new(tmd, TM_JOB_RESTORE);
-    tmd_restore_request_copy(request, &job->arena, &job->restore);
-    job->vault = vault;
-    job->row.cluster = job->restore.target;
-    job->row.policy = job->restore.policy != NULL ? job->restore.policy : "";
-    add_caller(job, caller);
-    char *text = tmd_restore_request_text(&job->restore);
-    job->row.request = tm_arena_strdup(&job->arena, text);
-    free(text);
-    submit(job, caller, done, arg);
 }
 
 void tmd_job_end_unstarted(struct tmd_job *job, enum tm_job_state state)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "jobs_table.h"
+#include "kinds.h"
 
 enum { RESUME_MAX = 1000, PRUNE_EVERY_MS = 24 * 3600 * 1000 };
 
@@ -49,7 +50,8 @@ static void resume_work(struct tmd_keep *keep, void *arg)
                 &resume->err) != TM_OK) {
         return;
     }
-    resume->vaults = tm_arena_alloc(&resume->arena, resume->count + 1, sizeof(*resume->vaults));
+    resume->vaults = tm_arena_alloc(
+            &resume->arena, resume->count + 1, sizeof(const struct tm_config_vault *));
     for (size_t i = 0; i < resume->count; i++) {
         if (resume->rows[i].kind == TM_JOB_RESTORE) {
             find_vault(keep, resume, i);
@@ -72,12 +74,12 @@ static void copy_row(struct tmd_job *job, const struct tm_job_row *row)
     (void)tm_ulid_format(&job->row.id, "job_", job->name);
 }
 
-/* Its policy or point is gone: it ends here. */
+/* What it worked on is gone: it ends here. */
 static void give_up(struct tmd_job *job, const char *why)
 {
     struct tm_err err = {0};
     (void)tm_err_set(&err, TM_E_MISSING, "interrupted by a restart, and cannot go on: %s", why);
-    char *text = tmd_error_text(&err);
+    char *text = tmd_interrupted_text(&err);
     job->row.error = tm_arena_strdup(&job->arena, text);
     free(text);
     tmd_job_end_unstarted(job, TM_JOB_FAILED);
@@ -93,22 +95,9 @@ static void take_up(
     job->row.state = TM_JOB_QUEUED;
     job->vault = vault;
     tmd_job_enter(job);
-    enum tm_code code;
-    if (row->kind == TM_JOB_BACKUP) {
-        job->policy = tm_config_find_policy(tmd->config, row->policy);
-        code = tmd_backup_request_read(job->row.request, &job->arena, &job->backup, &err);
-    } else {
-        code = tmd_restore_request_read(job->row.request, &job->arena, &job->restore, &err);
-    }
-    bool known = row->kind == TM_JOB_BACKUP ? job->policy != NULL
-                                            : vault != NULL && tm_config_find_cluster(tmd->config,
-                                                                       job->row.cluster) != NULL;
-    if (code != TM_OK || !known) {
-        give_up(job, code != TM_OK ? err.msg : "its policy, cluster or recovery point is gone");
+    if (tmd_kind(row->kind)->resume(job, &err) != TM_OK) {
+        give_up(job, err.msg);
         return;
-    }
-    if (row->kind == TM_JOB_BACKUP) {
-        job->row.policy = job->policy->name;
     }
     tm_log(TM_LOG_INFO, "job.resumed", "taken up again after a restart",
             TM_LOG_STR("job", job->name), TM_LOG_END);

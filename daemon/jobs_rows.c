@@ -2,6 +2,7 @@
 /* Rows of jobs on their way into the journal, and what becomes of those that it cannot take. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "jobs_table.h"
 
@@ -10,7 +11,9 @@ enum { RETRY_MS = 30 * 1000 };
 static void put_work(struct tmd_keep *keep, void *arg)
 {
     struct tmd_put *put = arg;
-    TM_LATER(tm_journal_put_job(keep->journal, &put->row, &put->err));
+    const struct tm_key_row *key = put->key.key != NULL ? &put->key : NULL;
+    int64_t expired_ms = tm_now_ms() - keep->config->jobs.idempotency_ms;
+    TM_LATER(tm_journal_put_made_job(keep->journal, &put->row, key, expired_ms, &put->err));
 }
 
 static void put_done(void *arg)
@@ -24,12 +27,23 @@ static void put_done(void *arg)
     free(put);
 }
 
-void tmd_job_put(
-        struct tmd_job *job, void (*then)(struct tmd_put *put), tm_done_job done, void *arg)
+void tmd_job_put_made(struct tmd_job *job, const struct tm_caller *caller,
+        void (*then)(struct tmd_put *put), tm_done_job done, void *arg)
 {
     struct tmd_put *put = tm_xalloc(1, sizeof(*put));
     *put = (struct tmd_put){.job = job, .row = job->row, .then = then, .done = done, .arg = arg};
+    if (caller != NULL && caller->key != NULL) {
+        put->key = (struct tm_key_row){.who = tm_arena_strdup(&job->arena, caller->key->who),
+                .key = tm_arena_strdup(&job->arena, caller->key->key),
+                .request = caller->key->request};
+    }
     tmd_keeper_ask(job->tmd, put_work, put_done, put);
+}
+
+void tmd_job_put(
+        struct tmd_job *job, void (*then)(struct tmd_put *put), tm_done_job done, void *arg)
+{
+    tmd_job_put_made(job, NULL, then, done, arg);
 }
 
 static void work_nothing(struct tmd_keep *keep, void *arg)

@@ -66,7 +66,7 @@ static void *keep_books(void *arg)
 /* A catalog that cannot be opened leaves its vault without answers; its jobs fail with the cause. */
 static void open_catalogs(struct tmd *tmd, struct tmd_keep *keep)
 {
-    keep->catalogs = tm_xalloc(tmd->config->vault_count + 1, sizeof(*keep->catalogs));
+    keep->catalogs = tm_xalloc(tmd->config->vault_count + 1, sizeof(struct tm_catalog *));
     for (size_t i = 0; i < tmd->config->vault_count; i++) {
         struct tm_err err = {0};
         if (tmd_catalog(tmd->sources, &tmd->config->vaults[i], &keep->catalogs[i], &err) != TM_OK) {
@@ -93,6 +93,7 @@ static void read_vaults(struct tmd_keep *keep, void *arg)
             tm_log(TM_LOG_ERROR, "vault.unusable", err.msg, TM_LOG_STR("vault", config->name),
                     TM_LOG_END);
         }
+        tmd_vault_alarm(config, &err);
     }
 }
 

@@ -27,8 +27,16 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "drills.h"
+#include "errand.h"
+#include "hooks.h"
+#include "pauses.h"
 #include "plan.h"
+#include "put_back.h"
+#include "standby.h"
 #include "tmd.h"
+#include "upkeep.h"
+#include "vaults.h"
 
 enum {
     EXIT_USE = 2,
@@ -36,6 +44,8 @@ enum {
     EXIT_STATE = 4,
     DRAIN_TICK_MS = 50,
     DRAIN_MAX_MS = 5 * 1000,
+    SILENT_PINGS = 20,       /* ten times WatchdogSec: above any time limit of a single request */
+    HOOKS_MAX_MS = 2 * 1000, /* for what hooks have to tell yet */
 };
 
 /* What lives as long as main(). */
@@ -50,6 +60,9 @@ struct process {
     uv_check_t check;
     int64_t turn_ns; /* when this turn of the loop began */
     int64_t drain_until_ns;
+    int64_t watchdog_ms; /* between two pings */
+    bool stuck;          /* the last ping was held back */
+    int64_t hooks_until_ns;
     int lock_fd;
 };
 
@@ -109,7 +122,12 @@ static void drain_tick(uv_timer_t *timer)
 {
     struct tmd *tmd = timer->data;
     bool late = tm_mono_ns() >= process.drain_until_ns;
-    if (tmd_plans() == 0 && (tmd_http_connections(tmd) == 0 || late)) {
+    bool telling = tmd_hooks_pending(tmd) > 0 && tm_mono_ns() < process.hooks_until_ns;
+    if (!telling) {
+        tmd_hooks_hurry(tmd);
+    }
+    bool asked = telling || tmd_plans() + tmd_standby_asking() > 0 || tmd_errands() > 0;
+    if (!asked && (tmd_http_connections(tmd) == 0 || late)) {
         (void)uv_timer_stop(timer);
         finish_stop(tmd);
     }
@@ -120,6 +138,8 @@ static void drained(struct tmd *tmd)
 {
     tmd->drained = NULL;
     tmd_http_quiesce(tmd);
+    tmd_hooks_daemon(tmd, TM_HOOK_DAEMON_STOPPED);
+    process.hooks_until_ns = tm_mono_ns() + HOOKS_MAX_MS * INT64_C(1000000);
     process.drain_until_ns = tm_mono_ns() + DRAIN_MAX_MS * INT64_C(1000000);
     process.drain.data = tmd;
     tm_assert(uv_timer_start(&process.drain, drain_tick, 0, DRAIN_TICK_MS) == 0);
@@ -137,6 +157,11 @@ static void stop(uv_signal_t *handle, int number)
     tmd->draining = true;
     tmd->drained = drained;
     tmd_policies_stop(tmd);
+    tmd_vaults_stop(tmd);
+    tmd_upkeep_stop(tmd);
+    tmd_put_back_stop(tmd);
+    tmd_drills_stop(tmd);
+    tmd_hooks_stop(tmd);
     tmd_jobs_stop(tmd);
     if (tmd_jobs_active(tmd) == 0) {
         drained(tmd);
@@ -154,10 +179,27 @@ static void hang_up(uv_signal_t *handle, int number)
 
 /* Start --------------------------------------------------------------------------------------- */
 
+/*
+ * This loop turns, or there would be no ping. Is a worker silent for far longer than anything it may
+ * wait for, there is none either: the manager ends the process (SIGABRT) and starts it anew.
+ */
 static void ping(uv_timer_t *timer)
 {
-    (void)timer;
-    tmd_notify("WATCHDOG=1");
+    struct tmd *tmd = timer->data;
+    int64_t now_ns = tm_mono_ns();
+    int64_t workers = tm_pool_silent_ns(tmd->workers, now_ns);
+    int64_t sealers = tm_pool_silent_ns(tmd->sealers, now_ns);
+    int64_t silent_ms = (workers > sealers ? workers : sealers) / INT64_C(1000000);
+    bool stuck = silent_ms > process.watchdog_ms * SILENT_PINGS;
+    if (stuck && !process.stuck) {
+        tm_log(TM_LOG_ERROR, "watchdog.withheld", "a thread that works gives no sign of life",
+                TM_LOG_STR("pool", workers > sealers ? "worker" : "sealer"),
+                TM_LOG_INT("silent_ms", silent_ms), TM_LOG_END);
+    }
+    process.stuck = stuck;
+    if (!stuck) {
+        tmd_notify("WATCHDOG=1");
+    }
 }
 
 static void policies_known(struct tmd *tmd)
@@ -167,7 +209,13 @@ static void policies_known(struct tmd *tmd)
     }
     tmd->ready = true;
     tmd_policies_start(tmd);
+    tmd_vaults_start(tmd);
+    tmd_upkeep_start(tmd);
+    tmd_put_back_start(tmd);
+    tmd_drills_start(tmd);
     tmd_policy_metrics(tmd);
+    tmd_hooks_daemon(tmd, TM_HOOK_DAEMON_STARTED);
+    tmd_hooks_start(tmd);
     tm_metric_set(TM_M_START_TIME, TM_NO_LABELS, (double)tm_now_ms() / 1000);
     tm_metric_set(TM_M_BUILD_INFO,
             TM_LABELS(TM_VERSION, "", tm_kafka_library_version(), tm_catalog_sqlite_version()), 1);
@@ -178,15 +226,22 @@ static void policies_known(struct tmd *tmd)
             TM_LOG_INT("policies", (int64_t)tmd->config->policy_count),
             TM_LOG_STR("version", TM_VERSION), TM_LOG_STR("librdkafka", tm_kafka_library_version()),
             TM_LOG_END);
-    int64_t watchdog_ms = tmd_watchdog_ms();
-    if (watchdog_ms > 0) {
-        tm_assert(uv_timer_start(&process.watchdog, ping, 0, (uint64_t)watchdog_ms) == 0);
+    process.watchdog_ms = tmd_watchdog_ms();
+    if (process.watchdog_ms > 0) {
+        process.watchdog.data = tmd;
+        uint64_t period_ms = (uint64_t)process.watchdog_ms;
+        tm_assert(uv_timer_start(&process.watchdog, ping, 0, period_ms) == 0);
     }
+}
+
+static void pauses_unknown(struct tmd *tmd)
+{
+    tmd_pauses_load(tmd, policies_known);
 }
 
 static void jobs_known(struct tmd *tmd)
 {
-    tmd_policies_load(tmd, policies_known);
+    tmd_policies_load(tmd, pauses_unknown);
 }
 
 static enum tm_code lock_state(const char *dir, struct tm_err *err)
@@ -241,12 +296,19 @@ static enum tm_code start(struct tmd *tmd, struct tm_err *err)
     char writer[160];
     TM_TRY(lock_state(tmd->config->state.dir, err));
     make_writer(writer, sizeof(writer));
+    tmd->started_ms = tm_now_ms();
+    tm_metrics_limit_topics((size_t)tmd->config->metrics.max_topics);
     tmd->sources = tmd_sources_new(tmd->config, writer);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     tmd->workers = tm_pool_new("worker", (unsigned)tmd->config->workers.max);
     tmd->sealers = tm_pool_new("sealer", cores > 0 ? (unsigned)cores : 1);
     tmd->jobs = tmd_jobs_new(tmd);
     tmd->policies = tmd_policies_new(tmd);
+    tmd->vaults = tmd_vaults_new(tmd);
+    tmd->upkeep = tmd_upkeep_new(tmd);
+    tmd->put_back = tmd_put_back_new(tmd);
+    tmd->drills = tmd_drills_new(tmd);
+    tmd->hooks = tmd_hooks_new(tmd);
     TM_TRY(tmd_keeper_start(tmd, err));
     TM_TRY(tmd_http_start(tmd, err));
     tmd_jobs_resume(tmd, jobs_known);
@@ -268,6 +330,11 @@ static int serve(struct tm_config *config)
     }
     (void)uv_run(&tmd->loop, UV_RUN_DEFAULT);
     tmd_policies_free(tmd->policies);
+    tmd_vaults_free(tmd->vaults);
+    tmd_upkeep_free(tmd->upkeep);
+    tmd_put_back_free(tmd->put_back);
+    tmd_drills_free(tmd->drills);
+    tmd_hooks_free(tmd->hooks);
     tmd_jobs_free(tmd->jobs);
     tm_pool_free(tmd->workers);
     tm_pool_free(tmd->sealers);
@@ -326,9 +393,10 @@ int main(int argc, char **argv)
             {"help", no_argument, NULL, 'h'},
             {NULL, 0, NULL, 0},
     };
-    const char *path = getenv("TIDEMARK_CONFIG");
+    const char *path = getenv("TIDEMARK_CONFIG"); /* NOLINT(concurrency-mt-unsafe): alone so far */
     bool check = false;
     path = path != NULL ? path : "/etc/tidemark/tidemark.yaml";
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): alone so far */
     for (int option; (option = getopt_long(argc, argv, "c:nVh", longs, NULL)) != -1;) {
         if (option == 'c') {
             path = optarg;

@@ -13,7 +13,7 @@
 /* sd_notify(3): one datagram to the socket named by NOTIFY_SOCKET; "@" means an abstract name. */
 void tmd_notify(const char *state)
 {
-    const char *path = getenv("NOTIFY_SOCKET");
+    const char *path = getenv("NOTIFY_SOCKET"); /* NOLINT(concurrency-mt-unsafe): never changed */
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     if (path == NULL || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(to.sun_path)) {
         return;
@@ -31,8 +31,8 @@ void tmd_notify(const char *state)
 
 int64_t tmd_watchdog_ms(void)
 {
-    const char *usec = getenv("WATCHDOG_USEC");
-    const char *pid = getenv("WATCHDOG_PID");
+    const char *usec = getenv("WATCHDOG_USEC"); /* NOLINT(concurrency-mt-unsafe): never changed */
+    const char *pid = getenv("WATCHDOG_PID");   /* NOLINT(concurrency-mt-unsafe): never changed */
     int64_t value = 0;
     struct tm_err ignored = {0};
     if (usec == NULL || tm_parse_i64(usec, &value, &ignored) != TM_OK || value <= 0) {

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "tmd.h"
 
-static struct tm_job_env env_of(struct tmd_job *job)
+struct tm_job_env tmd_run_env(struct tmd_job *job)
 {
     return (struct tm_job_env){
             .job_id = job->name,
@@ -22,15 +22,14 @@ static struct tm_job_env env_of(struct tmd_job *job)
     };
 }
 
-/* Keep a heap text with the outcome. */
-static const char *keep_text(struct tmd_job *job, char *text)
+const char *tmd_run_keep(struct tmd_job *job, char *text)
 {
     const char *kept = tm_arena_strdup(&job->arena, text);
     free(text);
     return kept;
 }
 
-static void log_end(const struct tmd_job *job, const char *event, const char *error)
+void tmd_run_log(const struct tmd_job *job, const char *event, const char *error)
 {
     const struct tmd_outcome *outcome = job->outcome;
     enum tm_log_level level = outcome->state == TM_JOB_SUCCEEDED ? TM_LOG_INFO : TM_LOG_ERROR;
@@ -40,12 +39,16 @@ static void log_end(const struct tmd_job *job, const char *event, const char *er
             TM_LOG_STR("result", outcome->result), TM_LOG_END);
 }
 
-static void fail(struct tmd_job *job, const struct tm_err *err)
+void tmd_run_failed(struct tmd_job *job, const struct tm_err *err)
 {
     struct tmd_outcome *outcome = job->outcome;
     outcome->code = err->code;
     outcome->state = err->code == TM_E_CANCELLED ? TM_JOB_CANCELLED : TM_JOB_FAILED;
-    outcome->error = keep_text(job, tmd_error_text(err));
+    outcome->error = tmd_run_keep(job, tmd_error_text(err));
+    const struct tm_config_vault *vault = job->policy != NULL ? job->policy->vault : job->vault;
+    if (err->code == TM_E_ROLLED_BACK && vault != NULL) {
+        tmd_vault_alarm(vault, err);
+    }
 }
 
 /* Backup -------------------------------------------------------------------------------------- */
@@ -65,17 +68,37 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
             .level = policy->vault->compression_level,
             .timeout_ms = policy->timeout_ms,
             .topic_workers = policy->workers,
+            .bytes_per_second = policy->read_bytes_per_second,
+            .stop_at_ms = job->backup.outside_window || !policy->window.limited
+                                  ? 0
+                                  : tm_window_closes_ms(&policy->window, tm_now_ms()),
+            .skip_corrupt = policy->skip_corrupt,
+            .keep_after_outage = policy->keep_after_outage,
+            .open_transaction_ms = policy->open_transaction_ms,
+            .interval_ms = tm_schedule_interval_ms(&policy->schedule),
             .note = job->backup.note,
             .tags = job->backup.tags,
             .tag_count = job->backup.tag_count,
+            .hold_until_ms = job->backup.hold_until_ms,
+            .hold_reason = job->backup.hold_reason,
+            .no_groups = !policy->consumer_groups,
+            .no_configs = !policy->topic_configs,
+            .lag_group = policy->lag_group,
     };
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     TM_TRY(tmd_vault(tmd->sources, policy->vault, &options.vault, err));
     TM_TRY(tmd_catalog(tmd->sources, policy->vault, &catalog, err));
     TM_TRY(tmd_kafka(tmd->sources, policy->cluster, policy->read_uncommitted, &options.kafka, err));
+    struct tm_arena arena = {0};
+    struct tm_kafka_options groups_options;
+    tmd_kafka_options(policy->cluster, &arena, &groups_options);
+    groups_options.groups = true;
+    options.groups_options = policy->consumer_groups || policy->lag_group ? &groups_options : NULL;
     options.catalog = catalog;
-    struct tm_job_env env = env_of(job);
-    return tm_backup_run(&options, &env, &job->outcome->backup, err);
+    struct tm_job_env env = tmd_run_env(job);
+    enum tm_code code = tm_backup_run(&options, &env, &job->outcome->backup, err);
+    tm_arena_done(&arena);
+    return code;
 }
 
 void tmd_run_backup(struct tmd_job *job)
@@ -83,28 +106,27 @@ void tmd_run_backup(struct tmd_job *job)
     struct tmd_outcome *outcome = job->outcome;
     struct tm_err err = {0};
     if (backup(job, &err) != TM_OK) {
-        fail(job, &err);
+        tmd_run_failed(job, &err);
     } else {
         /* A run that was whole before it heard of the cancel is whole. */
         bool cancelled = outcome->backup.partial && atomic_load(&job->cancel);
         outcome->has_backup = true;
+        tmd_vault_alarm(job->policy->vault, &err); /* its log was read: nothing wrong */
         outcome->state = cancelled                 ? TM_JOB_CANCELLED
                          : outcome->backup.partial ? TM_JOB_PARTIAL
                                                    : TM_JOB_SUCCEEDED;
-        outcome->result = keep_text(job, tmd_backup_result_text(&outcome->backup));
+        outcome->result = tmd_run_keep(job, tmd_backup_result_text(&outcome->backup));
     }
     char *warnings = tmd_notes_text(&outcome->backup.warnings);
-    outcome->warnings = keep_text(job, warnings);
+    outcome->warnings = tmd_run_keep(job, warnings);
     if (outcome->has_backup && !outcome->backup.unchanged) {
-        char hash[2 * sizeof(outcome->backup.head.hash.bytes) + 1];
-        char head[sizeof(hash) + 24]; /* at every commit: what --expect-head will ask for */
-        tm_hex(outcome->backup.head.hash.bytes, sizeof(outcome->backup.head.hash.bytes), hash);
-        (void)snprintf(head, sizeof(head), "%" PRIu64 ":%s", outcome->backup.head.seq, hash);
+        char head[TM_HEAD_TEXT_MAX]; /* at every commit: what expect_head will ask for */
+        (void)tm_head_format(&outcome->backup.head, head);
         tm_log(TM_LOG_INFO, "vault.head", "committed", TM_LOG_STR("job", job->name),
                 TM_LOG_STR("vault", job->policy->vault->name), TM_LOG_STR("head", head),
                 TM_LOG_END);
     }
-    log_end(job, "backup.ended", err.code != TM_OK ? err.msg : NULL);
+    tmd_run_log(job, "backup.ended", err.code != TM_OK ? err.msg : NULL);
 }
 
 /* Restore ------------------------------------------------------------------------------------- */
@@ -123,6 +145,21 @@ static enum tm_code select_topics(
     return tm_select_new(&select, &out->select, err);
 }
 
+static enum tm_code more_points(const struct tm_restore_request *request,
+        struct tmd_restore_setup *out, struct tm_restore_options *options, struct tm_err *err)
+{
+    struct tm_id16 *points =
+            tm_arena_alloc(&out->arena, request->more_point_count + 1, sizeof(*points));
+    for (size_t i = 0; i < request->more_point_count; i++) {
+        if (!tm_ulid_parse(request->more_points[i], "rp_", &points[i])) {
+            return tm_err_set(err, TM_E_USAGE, "\"%s\" is not a point", request->more_points[i]);
+        }
+    }
+    options->more_points = points;
+    options->more_point_count = request->more_point_count;
+    return TM_OK;
+}
+
 enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request *request,
         const struct tm_config_vault *vault, struct tmd_restore_setup *out, struct tm_err *err)
 {
@@ -136,19 +173,31 @@ enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request 
             .create_topics = request->create_topics,
             .existing = request->existing,
             .retention = request->retention,
+            .retention_hold_ms = request->retention_hold_ms,
             .original_configs = request->original_configs,
             .replication_factor = request->replication_factor,
             .continue_on_gap = request->continue_on_gap,
+            .into = request->into,
+            .choice = &request->choice,
+            .late_ms = request->late_ms,
+            .groups = request->groups,
     };
     if (target == NULL || !tm_ulid_parse(request->point, "rp_", &options.point)) {
         return tm_err_set(err, TM_E_USAGE, "no cluster \"%s\", or \"%s\" is not a point",
                 request->target, request->point);
     }
+    TM_TRY(more_points(request, out, &options, err));
     TM_TRY(select_topics(request, out, err));
     TM_TRY(tmd_vault(tmd->sources, vault, &options.vault, err));
     TM_TRY(tmd_catalog(tmd->sources, vault, &out->catalog, err));
     TM_TRY(tmd_kafka(tmd->sources, target, false, &options.kafka, err));
     tmd_kafka_options(target, &out->arena, &out->kafka_options);
+    if (request->groups.mode != TM_GROUPS_NONE) {
+        struct tm_kafka_options groups_options = out->kafka_options;
+        groups_options.groups = true;
+        TM_TRY(tm_kafka_open(&groups_options, &out->groups_kafka, err));
+        options.groups_kafka = out->groups_kafka;
+    }
     options.catalog = out->catalog;
     options.select = out->select;
     options.kafka_options = &out->kafka_options;
@@ -159,6 +208,7 @@ enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request 
 void tmd_restore_setup_done(struct tmd_restore_setup *setup)
 {
     tm_catalog_close(setup->catalog);
+    tm_kafka_close(setup->groups_kafka);
     tm_select_free(setup->select);
     tm_arena_done(&setup->arena);
 }
@@ -173,7 +223,7 @@ static enum tm_code restore(struct tmd_job *job, struct tmd_restore_setup *setup
     TM_TRY(tm_journal_open(path, &journal, err));
     setup->options.job = job->row.id;
     setup->options.journal = journal;
-    struct tm_job_env env = env_of(job);
+    struct tm_job_env env = tmd_run_env(job);
     return tm_restore_run(&setup->options, &env, result, err);
 }
 
@@ -184,15 +234,16 @@ void tmd_run_restore(struct tmd_job *job)
     struct tm_restore_result result = {0};
     struct tm_err err = {0};
     if (restore(job, &setup, &result, &err) != TM_OK) {
-        fail(job, &err);
+        tmd_run_failed(job, &err);
     } else {
-        outcome->state = result.proved ? TM_JOB_SUCCEEDED : TM_JOB_PARTIAL;
-        outcome->result = keep_text(job, tmd_restore_result_text(&result));
+        outcome->state =
+                result.proved && result.groups_failed == 0 ? TM_JOB_SUCCEEDED : TM_JOB_PARTIAL;
+        outcome->result = tmd_run_keep(job, tmd_restore_result_text(&setup.options, &result));
     }
     outcome->written_messages = result.written_count;
     outcome->written_bytes = result.written_bytes;
-    outcome->warnings = keep_text(job, tmd_notes_text(&result.warnings));
-    log_end(job, "restore.ended", err.code != TM_OK ? err.msg : NULL);
+    outcome->warnings = tmd_run_keep(job, tmd_notes_text(&result.warnings));
+    tmd_run_log(job, "restore.ended", err.code != TM_OK ? err.msg : NULL);
     tm_restore_result_done(&result);
     tmd_restore_setup_done(&setup);
 }

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "store/store_fs.h"
+#include "base/metrics.h"
+#include "store/store_open.h"
 #include "tmd.h"
 
 struct cluster {
@@ -58,6 +59,19 @@ void tmd_sources_free(struct tmd_sources *sources)
     free(sources);
 }
 
+static enum tm_kafka_auth auth_of(const struct tm_config_cluster *cluster)
+{
+    switch (cluster->auth) {
+    case TM_CLUSTER_RDKAFKA:
+        return TM_KAFKA_AUTH_RDKAFKA;
+    case TM_CLUSTER_TOKEN_FILE:
+        return TM_KAFKA_AUTH_TOKEN_FILE;
+    case TM_CLUSTER_MSK_IAM:
+        return TM_KAFKA_AUTH_MSK_IAM;
+    }
+    return TM_KAFKA_AUTH_RDKAFKA;
+}
+
 void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
         struct tm_kafka_options *out)
 {
@@ -71,14 +85,20 @@ void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena 
             .bootstrap = cluster->bootstrap,
             .properties = properties,
             .property_count = cluster->rdkafka_count,
+            .auth = auth_of(cluster),
+            .token_file = cluster->token_file,
+            .region = cluster->region,
+            .credentials = {.mode = cluster->is_static ? TM_AWS_STATIC : TM_AWS_AUTO,
+                    .access_key_id = cluster->access_key_id,
+                    .secret = cluster->secret_access_key},
     };
 }
 
-enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
-        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err)
+/* The handle in *slot, which is opened for `kind` (the options that tell it from others) if it is not yet. */
+static enum tm_code open_handle(struct tmd_sources *sources,
+        const struct tm_config_cluster *cluster, bool read_uncommitted, struct tm_kafka **slot,
+        struct tm_kafka **out, struct tm_err *err)
 {
-    size_t index = (size_t)(cluster - sources->config->clusters);
-    struct tm_kafka **slot = &sources->clusters[index].handles[read_uncommitted ? 1 : 0];
     enum tm_code code = TM_OK;
     pthread_mutex_lock(&sources->lock);
     if (*slot == NULL) {
@@ -94,6 +114,19 @@ enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_clust
     }
     pthread_mutex_unlock(&sources->lock);
     return code;
+}
+
+static struct cluster *cluster_of(
+        struct tmd_sources *sources, const struct tm_config_cluster *cluster)
+{
+    return &sources->clusters[cluster - sources->config->clusters];
+}
+
+enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
+        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err)
+{
+    struct tm_kafka **slot = &cluster_of(sources, cluster)->handles[read_uncommitted ? 1 : 0];
+    return open_handle(sources, cluster, read_uncommitted, slot, out, err);
 }
 
 enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,
@@ -130,6 +163,64 @@ static enum tm_code make_vault(struct tmd_sources *sources, const struct tm_conf
     return TM_OK;
 }
 
+static enum tm_code ensure_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
+        struct tm_store *store, const struct tm_secret *secret, struct tm_err *err)
+{
+    bool there = false;
+    TM_TRY(tm_vault_exists(store, &there, err));
+    /* A vault whose head is known is never made. */
+    bool make = !there && vault->create && vault->expect_head[0] == '\0';
+    return !make ? TM_OK : make_vault(sources, vault, store, secret, err);
+}
+
+static enum tm_s3_lock lock_mode(enum tm_vault_lock mode)
+{
+    switch (mode) {
+    case TM_VAULT_LOCK_NONE:
+        return TM_S3_LOCK_NONE;
+    case TM_VAULT_LOCK_GOVERNANCE:
+        return TM_S3_LOCK_GOVERNANCE;
+    case TM_VAULT_LOCK_COMPLIANCE:
+        return TM_S3_LOCK_COMPLIANCE;
+    }
+    return TM_S3_LOCK_NONE;
+}
+
+static enum tm_code open_store(struct tmd_sources *sources, const struct tm_config_vault *vault,
+        struct tm_store **out, struct tm_err *err)
+{
+    char spool[4096];
+    int len = snprintf(spool, sizeof(spool), "%s/spool", sources->config->state.dir);
+    if (len < 0 || (size_t)len >= sizeof(spool)) {
+        return tm_err_set(err, TM_E_USAGE, "state.dir: the path is too long");
+    }
+    const struct tm_config_s3 *s3 = &vault->s3;
+    const struct tm_store_place place = {
+            .in_bucket = vault->type == TM_VAULT_S3,
+            .path = vault->path,
+            .make = vault->create,
+            .trust_single_writer = vault->trust_single_writer,
+            .vault = vault->name,
+            .s3 =
+                    {
+                            .bucket = s3->bucket,
+                            .prefix = s3->prefix,
+                            .region = s3->region,
+                            .endpoint = s3->endpoint,
+                            .path_style = s3->path_style,
+                            .ca_file = s3->ca_file,
+                            .credentials = {.mode = s3->is_static ? TM_AWS_STATIC : TM_AWS_AUTO,
+                                    .access_key_id = s3->access_key_id,
+                                    .secret = s3->secret_access_key},
+                            .bytes_per_second = s3->bandwidth,
+                            .spool_folder = spool,
+                            .lock_mode = lock_mode(s3->lock_mode),
+                            .lock_ms = s3->lock_max_ms,
+                    },
+    };
+    return tm_store_open(&place, out, err);
+}
+
 static enum tm_code open_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
         struct vault *slot, struct tm_err *err)
 {
@@ -138,16 +229,27 @@ static enum tm_code open_vault(struct tmd_sources *sources, const struct tm_conf
             .bytes = vault->key,
     };
     TM_OWN(tm_store_free) struct tm_store *store = NULL;
-    TM_TRY(tm_store_fs_open(vault->path, vault->create, &store, err));
-    bool there = false;
-    TM_TRY(tm_vault_exists(store, &there, err));
-    if (!there && vault->create) {
-        TM_TRY(make_vault(sources, vault, store, &secret, err));
+    TM_TRY(open_store(sources, vault, &store, err));
+    TM_TRY(ensure_vault(sources, vault, store, &secret, err));
+    if (vault->expect_head[0] != '\0') {
+        struct tm_head expected;
+        TM_TRY(tm_head_parse(vault->expect_head, &expected, err));
+        TM_TRY(tm_vault_expect_head(store, &expected, err));
     }
     TM_TRY(tm_store_probe(store, err));
     TM_TRY(tm_vault_open(store, &secret, sources->writer, &slot->vault, err));
     slot->store = TM_TAKE(store);
     return TM_OK;
+}
+
+void tmd_vault_alarm(const struct tm_config_vault *vault, const struct tm_err *err)
+{
+    if (err->code == TM_E_ROLLED_BACK) {
+        tm_log(TM_LOG_ERROR, "vault.rolled-back", err->msg, TM_LOG_STR("vault", vault->name),
+                TM_LOG_END);
+    }
+    tm_metric_set(
+            TM_M_VAULT_ROLLED_BACK, TM_LABELS(vault->name), err->code == TM_E_ROLLED_BACK ? 1 : 0);
 }
 
 enum tm_code tmd_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,

@@ -30,6 +30,8 @@
 struct tmd_question; /* control.c: asked of the journal, not answered yet */
 TAILQ_HEAD(tmd_question_list, tmd_question);
 
+LIST_HEAD(tmd_key_list, tmd_key);
+
 struct tmd {
     uv_loop_t loop;
     uv_async_t wake;
@@ -41,8 +43,15 @@ struct tmd {
     struct tmd_keeper *keeper;
     struct tmd_jobs *jobs;
     struct tmd_policies *policies;
+    struct tmd_vaults *vaults;
+    struct tmd_upkeep *upkeep;
+    struct tmd_put_back *put_back;
+    struct tmd_drills *drills;
+    struct tmd_hooks *hooks;
     struct tmd_http *http;
     struct tmd_question_list questions;
+    struct tmd_key_list keys; /* of requests on their way to a job */
+    int64_t started_ms;
     bool ready;
     bool draining;
     void (*drained)(struct tmd *tmd); /* called when the last job has ended, while draining */
@@ -65,6 +74,11 @@ void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena 
  */
 enum tm_code tmd_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
         struct tm_vault **out, struct tm_err *err) TM_MUST_CHECK;
+/*
+ * Tell what came of reading the vault's log (an `err` with TM_OK: nothing wrong): a log that was
+ * rolled back or replaced is an event of its own, vault.rolled-back, and a metric.
+ */
+void tmd_vault_alarm(const struct tm_config_vault *vault, const struct tm_err *err);
 /* A catalog handle of the caller's own. */
 enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,
         struct tm_catalog **out, struct tm_err *err) TM_MUST_CHECK;
@@ -106,14 +120,17 @@ struct tmd_job {
     bool cancelled_by_user;
     size_t memory_bytes; /* its share of workers.memory, set when it starts */
     bool durable;        /* its row is in the journal: it may start */
+    bool settled;        /* its last row is, or cannot be: until then it reads as going on */
     bool retrying;       /* ended, and its last row is being offered to the journal again */
     bool started;
     pthread_t thread;
-    const struct tm_config_policy *policy; /* of a backup */
+    const struct tm_config_policy *policy; /* of a backup, a drill */
     struct tm_backup_request backup;       /* of a backup; texts in `arena` */
     struct tm_restore_request restore;     /* of a restore */
-    const struct tm_config_vault *vault;   /* of a restore: where its point lies */
-    struct tmd_outcome *outcome;           /* what the thread found; the loop's after it ended */
+    struct tm_drill_request drill;         /* of a drill; texts in `arena` */
+    const struct tm_config_vault *vault; /* of a restore: where its point lies; of a vault's job */
+    struct tm_vault_request task;        /* of a vault's job; texts in `arena` */
+    struct tmd_outcome *outcome;         /* what the thread found; the loop's after it ended */
     struct tmd_wait_list waits;
 };
 
@@ -124,6 +141,7 @@ struct tmd_outcome {
     const char *warnings;
     struct tm_backup_result backup; /* of a backup, for the policy's view */
     bool has_backup;
+    int64_t drill_ms;         /* of a drill: the recovery time; 0: none */
     int64_t written_messages; /* of a restore, by this process */
     int64_t written_bytes;
     enum tm_code code;
@@ -143,7 +161,10 @@ void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
 /* The job of that name that is queued, running, or ended and not in the journal yet; NULL: none. */
 struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id);
 struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy);
+/* The one that has the vault for itself (kinds.h). */
+struct tmd_job *tmd_job_of_vault(struct tmd *tmd, const struct tm_config_vault *vault);
 size_t tmd_jobs_active(const struct tmd *tmd);
+void tmd_jobs_metrics(struct tmd *tmd);
 void tmd_job_view(const struct tmd_job *job, struct tm_job_view *out);
 void tmd_job_wait(struct tmd_job *job, int64_t wait_ms, tm_done_job done, void *arg);
 void tmd_job_forget(struct tmd *tmd, const void *arg);
@@ -155,8 +176,19 @@ void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
         const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
         void *arg);
 
+/*
+ * Queue a job of a vault; the texts are copied. NULL `caller`: by schedule. Vault and policies of the
+ * request are the caller's to check.
+ */
+void tmd_vault_job(struct tmd *tmd, enum tm_job_kind kind, const struct tm_vault_request *request,
+        const struct tm_caller *caller, tm_done_job done, void *arg);
+
 /* run.c: what a job's thread does. Called on that thread; fills in job->outcome. */
 void tmd_run_backup(struct tmd_job *job);
+void tmd_run_failed(struct tmd_job *job, const struct tm_err *err); /* it ends with this error */
+struct tm_job_env tmd_run_env(struct tmd_job *job);
+const char *tmd_run_keep(struct tmd_job *job, char *text); /* in the job's arena; frees `text` */
+void tmd_run_log(const struct tmd_job *job, const char *event, const char *error);
 void tmd_run_restore(struct tmd_job *job);
 /* Options of a restore from a request; texts borrowed. Any thread. */
 struct tmd_restore_setup {
@@ -164,6 +196,7 @@ struct tmd_restore_setup {
     struct tm_kafka_options kafka_options;
     struct tm_select *select;
     struct tm_catalog *catalog;
+    struct tm_kafka *groups_kafka; /* NULL: none is needed */
     struct tm_restore_options options;
 };
 enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request *request,
@@ -182,12 +215,19 @@ void tmd_restore_request_copy(const struct tm_restore_request *from, struct tm_a
         struct tm_restore_request *to);
 void tmd_backup_request_copy(
         const struct tm_backup_request *from, struct tm_arena *arena, struct tm_backup_request *to);
+char *tmd_vault_request_text(const struct tm_vault_request *request);
+enum tm_code tmd_vault_request_read(const char *text, struct tm_arena *arena,
+        struct tm_vault_request *out, struct tm_err *err) TM_MUST_CHECK;
+void tmd_vault_request_copy(
+        const struct tm_vault_request *from, struct tm_arena *arena, struct tm_vault_request *to);
 
 /* outcome.c: results and errors as JSON. Any thread. */
 char *tmd_backup_result_text(const struct tm_backup_result *result);
-char *tmd_restore_result_text(const struct tm_restore_result *result);
-char *tmd_notes_text(const tm_job_notes *notes); /* a JSON array; NULL when there is none */
-char *tmd_error_text(const struct tm_err *err);  /* a problem object */
+char *tmd_restore_result_text(
+        const struct tm_restore_options *options, const struct tm_restore_result *result);
+char *tmd_notes_text(const tm_job_notes *notes);      /* a JSON array; NULL when there is none */
+char *tmd_error_text(const struct tm_err *err);       /* a problem object */
+char *tmd_interrupted_text(const struct tm_err *err); /* of a job that cannot be taken up again */
 void tmd_problem_of(const struct tm_err *err, struct tm_problem *out);
 
 /* policies.c: schedules, and what is known of each policy. */
@@ -195,7 +235,8 @@ struct tmd_policies *tmd_policies_new(struct tmd *tmd);
 void tmd_policies_free(struct tmd_policies *policies);
 /* Read history and newest points from journal and catalogs; `done` when they are known. */
 void tmd_policies_load(struct tmd *tmd, void (*done)(struct tmd *tmd));
-void tmd_policies_start(struct tmd *tmd); /* planned runs begin */
+void tmd_policies_reload(struct tmd *tmd); /* points have gone: count them again */
+void tmd_policies_start(struct tmd *tmd);  /* planned runs begin */
 void tmd_policies_stop(struct tmd *tmd);
 void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job);
 void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job);
@@ -205,6 +246,20 @@ void tmd_policy_metrics(struct tmd *tmd);
 
 /* control.c: the table that the HTTP side calls. */
 struct tm_control tmd_control(struct tmd *tmd);
+void tmd_unknown(struct tm_problem *out, const char *kind, const char *name);
+/* control_vault.c: no vault of that name; with the nearest one. */
+void tmd_unknown_policy(const struct tmd *tmd, const char *name, struct tm_problem *out);
+void tmd_unknown_vault(const struct tmd *tmd, const char *name, struct tm_problem *out);
+/* control_points.c: tm_control_ops.points and .point. */
+void tmd_points(void *self, const struct tm_points_query *query, tm_done_points done, void *arg);
+void tmd_point(void *self, const struct tm_id16 *ulid, tm_done_point done, void *arg);
+
+/* drills.c: tm_control_ops.drill. NULL `caller`: by schedule. */
+void tmd_control_drill(void *self, const struct tm_drill_request *request,
+        const struct tm_caller *caller, tm_done_job done, void *arg);
+/* peek.c: tm_control_ops.peek. */
+void tmd_control_peek(void *self, const struct tm_peek_request *request,
+        const struct tm_caller *caller, tm_done_json done, void *arg);
 
 /* http.c: the servers, driven by the loop. */
 enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;

@@ -23,7 +23,7 @@ LIB = {
     "http": (),
     "aws": ("http",),
     "codec": (),
-    "store": ("aws",),
+    "store": ("http", "aws"),
     "kafka": ("aws", "codec"),  # codec: struct tm_record is what readers give and writers take
     "vault": ("store", "codec"),
     "catalog": ("vault", "codec"),

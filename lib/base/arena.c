@@ -17,6 +17,14 @@ struct tm_arena_chunk {
     alignas(max_align_t) uint8_t bytes[];
 };
 
+void tm_arena_wipe(struct tm_arena *arena)
+{
+    for (struct tm_arena_chunk *chunk = arena->chunks; chunk != NULL; chunk = chunk->next) {
+        explicit_bzero(chunk->bytes, chunk->size);
+    }
+    tm_arena_done(arena);
+}
+
 void tm_arena_done(struct tm_arena *arena)
 {
     struct tm_arena_chunk *chunk = arena->chunks;

@@ -22,6 +22,8 @@ struct tm_arena {
 };
 
 void tm_arena_done(struct tm_arena *arena); /* free everything; the arena is empty again */
+/* The same, and no byte of what was in it stays in memory. */
+void tm_arena_wipe(struct tm_arena *arena);
 
 /* Zeroed memory for `count` objects of `size` bytes, aligned for any type; aborts, never NULL. */
 void *tm_arena_alloc(struct tm_arena *arena, size_t count, size_t size);

@@ -16,7 +16,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 
-enum action { NOTHING, CRASH, FAIL };
+enum action { NOTHING, CRASH, FAIL, STOP, HANG };
 
 struct point {
     char *name;
@@ -56,10 +56,15 @@ static void arm(char *spec)
         struct tm_err err = {0};
         tm_assert(tm_parse_i64(pass, &at_pass, &err) == TM_OK && at_pass > 0);
     }
-    bool crash = strcmp(action, "crash") == 0;
-    tm_assert(crash || strcmp(action, "fail") == 0);
+    static const char *const names[] = {
+            [CRASH] = "crash", [FAIL] = "fail", [STOP] = "stop", [HANG] = "hang"};
+    int found = CRASH;
+    while (found <= HANG && strcmp(action, names[found]) != 0) {
+        found++;
+    }
+    tm_assert(found <= HANG);
     struct point *point = get_point(spec);
-    point->action = crash ? CRASH : FAIL;
+    point->action = (enum action)found;
     point->at_pass = at_pass;
 }
 
@@ -110,9 +115,14 @@ bool tm_fault_pass(const char *name)
 
     if (action == CRASH) {
         (void)kill(getpid(), SIGKILL);
+    }
+    if (action == CRASH || action == HANG) {
         for (;;) { /* the signal may come a moment later; nothing may happen until it does */
             (void)pause();
         }
+    }
+    if (action == STOP) {
+        (void)raise(SIGSTOP);
     }
     return action == FAIL;
 }

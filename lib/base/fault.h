@@ -6,7 +6,8 @@
  *
  * Compiled in by -Dfault_points=true, else nothing at all. Armed by the environment:
  * TM_FAULTS=vault.commit.created:crash@3 kills the process (SIGKILL) at the third pass;
- * `name:fail@N` makes TM_FAULT_FAILS(name) true at the Nth pass, `name:fail` at each.
+ * `name:fail@N` makes TM_FAULT_FAILS(name) true at the Nth pass, `name:fail` at each; `name:stop@N` stops the
+ * process there (SIGSTOP) until the test lets it go on; `name:hang@N` lets that thread hang for ever.
  * Several are separated by commas. TM_FAULTS_LIST=FILE appends each name at its first pass, so that
  * a driver learns which there are.
  *

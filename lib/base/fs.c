@@ -135,8 +135,7 @@ enum tm_code tm_fs_write_all(int fd, const char *path, struct tm_slice bytes, st
     return TM_OK;
 }
 
-/* The folder that holds `path`, for free(). */
-static char *parent_of(const char *path)
+char *tm_fs_parent(const char *path)
 {
     size_t len = strlen(path);
     while (len > 1 && path[len - 1] == '/') {
@@ -204,7 +203,7 @@ enum tm_code tm_fs_replace(
     if (code != TM_OK) {
         return code;
     }
-    char *parent = parent_of(path);
+    char *parent = tm_fs_parent(path);
     code = tm_fs_sync_dir(parent, err);
     free(parent);
     return code;
@@ -223,7 +222,7 @@ static enum tm_code make_dir(const char *path, unsigned mode, struct tm_err *err
     if (chmod(path, (mode_t)mode) != 0) { /* whatever the umask */
         return failed("set the mode of", path, err);
     }
-    char *parent = parent_of(path);
+    char *parent = tm_fs_parent(path);
     struct tm_err sync_err = {0};
     enum tm_code code = tm_fs_sync_dir(parent, &sync_err);
     free(parent);

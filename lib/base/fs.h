@@ -29,6 +29,7 @@ enum tm_code tm_fs_replace(
 enum tm_code tm_fs_sync_dir(const char *path, struct tm_err *err) TM_MUST_CHECK;
 /* mkdir -p; each new folder gets `mode`. */
 enum tm_code tm_fs_mkdirs(const char *path, unsigned mode, struct tm_err *err) TM_MUST_CHECK;
+char *tm_fs_parent(const char *path); /* the folder that holds it, for free() */
 /* The code for an errno as above. */
 enum tm_code tm_fs_code(int sys_errno);
 

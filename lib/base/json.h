@@ -78,6 +78,7 @@ TM_OWNABLE(struct tm_json *, tm_json_free);
 /* Members of an object. Text that is not UTF-8 is written with U+FFFD for the bad bytes; a
  * member whose text is NULL is left out. */
 void tm_json_add_str(struct tm_json *object, const char *key, const char *text);
+void tm_json_add_slice(struct tm_json *object, const char *key, struct tm_slice text); /* copied */
 void tm_json_add_int(struct tm_json *object, const char *key, int64_t value);
 void tm_json_add_real(struct tm_json *object, const char *key, double value);
 void tm_json_add_bool(struct tm_json *object, const char *key, bool value);

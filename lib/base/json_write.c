@@ -78,6 +78,13 @@ void tm_json_add_str(struct tm_json *object, const char *key, const char *text)
     }
 }
 
+void tm_json_add_slice(struct tm_json *object, const char *key, struct tm_slice text)
+{
+    TM_BUF_OWN struct tm_buf copy = {0};
+    tm_buf_add(&copy, text.at, text.len);
+    tm_json_add_str(object, key, tm_buf_text(&copy));
+}
+
 void tm_json_add_int(struct tm_json *object, const char *key, int64_t value)
 {
     add_member(object, key, new_int(value));

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/metrics_topics.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -56,6 +57,7 @@ struct series {
     double value;                       /* of a histogram: the sum */
     uint64_t observed;
     uint64_t *buckets; /* of a histogram: how many fell in each alone; the last has no bound */
+    bool is_other;     /* of a topic beyond the limit: told under "_other" */
 };
 
 typedef TM_VEC(struct series *) series_list; /* in the order of their labels */
@@ -83,6 +85,11 @@ static size_t label_count(enum tm_metric metric)
     }
     tm_assert(count <= TM_METRIC_LABELS_MAX);
     return count;
+}
+
+static bool has_topics(enum tm_metric metric)
+{
+    return strcmp(families[metric].labels, "kafka_cluster policy topic") == 0;
 }
 
 static int compare_labels(const struct series *series, const char *const *labels, size_t count)
@@ -131,6 +138,7 @@ static struct series *new_series(enum tm_metric metric, const char *const *label
         series->labels[i] = memcpy(to, labels[i], len);
         to += len;
     }
+    series->is_other = has_topics(metric) && !tm_topics_admit(labels);
     const struct type *type = families[metric].type;
     if (type->bound_count > 0) {
         series->buckets = tm_xalloc(type->bound_count + 1, sizeof(*series->buckets));
@@ -234,7 +242,51 @@ void tm_metric_forget(const char *name, const char *value)
             forget_in(&all_series[metric], label, value);
         }
     }
+    size_t label = 0; /* as every family with topics has it */
+    if (find_label(TM_M_TOPIC_LAG, name, &label)) {
+        tm_topics_forget_all(label, value);
+    }
     (void)pthread_mutex_unlock(&lock);
+}
+
+static void forget_series(enum tm_metric metric, const char *const *labels)
+{
+    series_list *list = &all_series[metric];
+    size_t index = 0;
+    if (find(metric, labels, &index)) {
+        free_series(list->at[index]);
+        list->count--;
+        for (size_t i = index; i < list->count; i++) {
+            list->at[i] = list->at[i + 1];
+        }
+    }
+}
+
+void tm_metric_forget_topic(const char *const *labels)
+{
+    (void)pthread_mutex_lock(&lock);
+    for (unsigned metric = 0; metric < TM_METRIC_COUNT; metric++) {
+        if (has_topics((enum tm_metric)metric)) {
+            forget_series((enum tm_metric)metric, labels);
+        }
+    }
+    tm_topics_forget(labels);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void tm_metrics_limit_topics(size_t max)
+{
+    (void)pthread_mutex_lock(&lock);
+    tm_topics_limit(max);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+size_t tm_metrics_topics_dropped(void)
+{
+    (void)pthread_mutex_lock(&lock);
+    size_t dropped = tm_topics_dropped();
+    (void)pthread_mutex_unlock(&lock);
+    return dropped;
 }
 
 double tm_metric_value(enum tm_metric metric, const char *const *labels)
@@ -305,13 +357,24 @@ static void add_real(struct tm_buf *out, double value)
     tm_buf_add_u8(out, '\n');
 }
 
-static void add_histogram(struct tm_buf *out, enum tm_metric metric, const struct series *series)
+/* OpenMetrics wants a bound to look like a real number. */
+static const char *bound_text(double bound, bool open, char text[32])
+{
+    (void)tm_format_real(bound, text);
+    if (open && strpbrk(text, ".e") == NULL) {
+        memcpy(text + strlen(text), ".0", sizeof(".0"));
+    }
+    return text;
+}
+
+static void add_histogram(
+        struct tm_buf *out, enum tm_metric metric, const struct series *series, bool open)
 {
     const struct type *type = families[metric].type;
     uint64_t up_to_here = 0;
     for (size_t i = 0; i <= type->bound_count; i++) {
         char bound[32];
-        const char *le = i < type->bound_count ? tm_format_real(type->bounds[i], bound) : "+Inf";
+        const char *le = i < type->bound_count ? bound_text(type->bounds[i], open, bound) : "+Inf";
         up_to_here += series->buckets[i];
         add_sample(out, metric, "_bucket", series, le);
         add_real(out, (double)up_to_here);
@@ -322,18 +385,77 @@ static void add_histogram(struct tm_buf *out, enum tm_metric metric, const struc
     add_real(out, (double)series->observed);
 }
 
-static void render_family(enum tm_metric metric, struct tm_buf *out)
+/* What two topics have together: the worse of what is no sum. */
+static double together(enum tm_metric metric, double a, double b)
+{
+    if (metric == TM_M_TOPIC_HEADROOM) {
+        return a < b ? a : b;
+    }
+    if (metric == TM_M_TOPIC_EXPOSURE || metric == TM_M_TOPIC_LAG_MOST ||
+            metric == TM_M_TOPIC_OPEN_TXN) {
+        return a > b ? a : b;
+    }
+    return a + b;
+}
+
+/* The series from `from` on that belong to one policy, those beyond the limit as one; gives the next index. */
+static size_t render_policy(enum tm_metric metric, size_t from, struct tm_buf *out)
+{
+    const series_list *list = &all_series[metric];
+    const struct series *first = list->at[from];
+    struct series other = {.labels = {first->labels[0], first->labels[1]}};
+    char name[] = TM_TOPIC_OTHER;
+    size_t i = from;
+    for (; i < list->count && strcmp(list->at[i]->labels[0], first->labels[0]) == 0 &&
+            strcmp(list->at[i]->labels[1], first->labels[1]) == 0;
+            i++) {
+        const struct series *series = list->at[i];
+        if (!series->is_other) {
+            add_sample(out, metric, "", series, NULL);
+            add_real(out, series->value);
+            continue;
+        }
+        other.value = other.labels[2] != NULL ? together(metric, other.value, series->value)
+                                              : series->value;
+        other.labels[2] = name;
+    }
+    if (other.labels[2] != NULL) {
+        add_sample(out, metric, "", &other, NULL);
+        add_real(out, other.value);
+    }
+    return i;
+}
+
+/* OpenMetrics names a family of counters without the "_total" that its samples have. */
+static void add_family(struct tm_buf *out, enum tm_metric metric, bool open)
+{
+    const char *name = families[metric].name;
+    size_t len = strlen(name);
+    size_t end = sizeof("_total") - 1;
+    if (open && len > end && strcmp(name + len - end, "_total") == 0) {
+        len -= end;
+    }
+    tm_buf_add_fmt(out, "# HELP %.*s ", (int)len, name);
+    add_escaped(out, families[metric].help, open);
+    tm_buf_add_fmt(out, "\n# TYPE %.*s %s\n", (int)len, name, families[metric].type->name);
+}
+
+static void render_family(enum tm_metric metric, struct tm_buf *out, bool open)
 {
     const series_list *list = &all_series[metric];
     if (list->count == 0) {
         return;
     }
-    tm_buf_add_fmt(out, "# HELP %s ", families[metric].name);
-    add_escaped(out, families[metric].help, false);
-    tm_buf_add_fmt(out, "\n# TYPE %s %s\n", families[metric].name, families[metric].type->name);
+    add_family(out, metric, open);
+    if (has_topics(metric)) {
+        for (size_t i = 0; i < list->count;) {
+            i = render_policy(metric, i, out);
+        }
+        return;
+    }
     for (size_t i = 0; i < list->count; i++) {
         if (list->at[i]->buckets != NULL) {
-            add_histogram(out, metric, list->at[i]);
+            add_histogram(out, metric, list->at[i], open);
         } else {
             add_sample(out, metric, "", list->at[i], NULL);
             add_real(out, list->at[i]->value);
@@ -341,13 +463,24 @@ static void render_family(enum tm_metric metric, struct tm_buf *out)
     }
 }
 
-void tm_metrics_render(struct tm_buf *out)
+static void render(struct tm_buf *out, bool open)
 {
     (void)pthread_mutex_lock(&lock);
     for (unsigned metric = 0; metric < TM_METRIC_COUNT; metric++) {
-        render_family((enum tm_metric)metric, out);
+        render_family((enum tm_metric)metric, out, open);
     }
     (void)pthread_mutex_unlock(&lock);
+}
+
+void tm_metrics_render(struct tm_buf *out)
+{
+    render(out, false);
+}
+
+void tm_metrics_render_open(struct tm_buf *out)
+{
+    render(out, true);
+    tm_buf_add_text(out, "# EOF\n");
 }
 
 /* The process itself ----------------------------------------------------------------------- */

@@ -36,12 +36,22 @@ void tm_metric_observe(
         enum tm_metric metric, const char *const *labels, double value); /* histogram */
 /* Drop every series of every family whose label `name` has `value` (a policy that is gone). */
 void tm_metric_forget(const char *name, const char *value);
+/* Drop all series of one topic: its cluster, policy and name, in that order. */
+void tm_metric_forget_topic(const char *const *labels);
+/*
+ * How many topics have series of their own; those that come later share the one of "_other": sums, or the worst.
+ * Without a call all have. Call before the first topic.
+ */
+void tm_metrics_limit_topics(size_t max);
+size_t tm_metrics_topics_dropped(void); /* how many have none */
 /* The value of a series, of a histogram the number of observations; 0 where there is no series. For
  * tests and status. */
 double tm_metric_value(enum tm_metric metric, const char *const *labels);
 
 /* Append all families that have a series, in the order of metrics.def, series sorted by labels. */
 void tm_metrics_render(struct tm_buf *out);
+/* The same as OpenMetrics 1.0.0. */
+void tm_metrics_render_open(struct tm_buf *out);
 /* Set the process_* families from /proc/self and getrusage; call before rendering. */
 void tm_metrics_refresh_process(void);
 

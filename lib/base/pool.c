@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -19,6 +20,15 @@ struct work {
     void *arg;
 };
 
+struct member {
+    pthread_t id;
+    _Atomic int64_t beat_ns; /* when it last said that it goes on; 0: it has nothing to do */
+    struct tm_pool *pool;
+};
+
+/* Of the thread that asks; NULL: it belongs to no pool. */
+static _Thread_local struct member *self;
+
 struct tm_pool {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* work was queued, or the pool is closing */
@@ -26,7 +36,7 @@ struct tm_pool {
     struct work **end; /* where the next one is linked */
     bool closing;
     unsigned threads;
-    pthread_t at[];
+    struct member at[];
 };
 
 /* The next piece of work, waited for; NULL when the pool closes and none is left. */
@@ -49,9 +59,11 @@ static struct work *take_work(struct tm_pool *pool)
 
 static void *run(void *arg)
 {
-    struct tm_pool *pool = arg;
+    self = arg;
     for (;;) {
-        struct work *work = take_work(pool);
+        tm_pool_rest();
+        struct work *work = take_work(self->pool);
+        tm_pool_beat();
         if (work == NULL) {
             return NULL;
         }
@@ -85,9 +97,10 @@ struct tm_pool *tm_pool_new(const char *name, unsigned threads)
     block_signals(&before);
     for (unsigned i = 0; i < threads; i++) {
         char thread_name[THREAD_NAME_MAX];
+        pool->at[i].pool = pool;
         (void)snprintf(thread_name, sizeof(thread_name), "%.10s-%u", name, i % 10000);
-        tm_assert(pthread_create(&pool->at[i], NULL, run, pool) == 0);
-        (void)pthread_setname_np(pool->at[i], thread_name);
+        tm_assert(pthread_create(&pool->at[i].id, NULL, run, &pool->at[i]) == 0);
+        (void)pthread_setname_np(pool->at[i].id, thread_name);
     }
     tm_assert(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     return pool;
@@ -103,7 +116,7 @@ void tm_pool_free(struct tm_pool *pool)
     (void)pthread_cond_broadcast(&pool->changed);
     (void)pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->threads; i++) {
-        tm_assert(pthread_join(pool->at[i], NULL) == 0);
+        tm_assert(pthread_join(pool->at[i].id, NULL) == 0);
     }
     (void)pthread_cond_destroy(&pool->changed);
     (void)pthread_mutex_destroy(&pool->lock);
@@ -124,6 +137,32 @@ void tm_pool_submit(struct tm_pool *pool, void (*fn)(void *arg), void *arg)
     pool->end = &work->next;
     (void)pthread_cond_signal(&pool->changed);
     (void)pthread_mutex_unlock(&pool->lock);
+}
+
+void tm_pool_beat(void)
+{
+    if (self != NULL) {
+        atomic_store_explicit(&self->beat_ns, tm_mono_ns(), memory_order_relaxed);
+    }
+}
+
+void tm_pool_rest(void)
+{
+    if (self != NULL) {
+        atomic_store_explicit(&self->beat_ns, 0, memory_order_relaxed);
+    }
+}
+
+int64_t tm_pool_silent_ns(const struct tm_pool *pool, int64_t now_ns)
+{
+    int64_t longest = 0;
+    for (unsigned i = 0; i < pool->threads; i++) {
+        int64_t beat_ns = atomic_load_explicit(&pool->at[i].beat_ns, memory_order_relaxed);
+        if (beat_ns != 0 && now_ns - beat_ns > longest) {
+            longest = now_ns - beat_ns;
+        }
+    }
+    return longest;
 }
 
 struct tm_latch {

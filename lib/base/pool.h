@@ -29,6 +29,17 @@ unsigned tm_pool_threads(const struct tm_pool *pool);
 void tm_pool_submit(struct tm_pool *pool, void (*fn)(void *arg), void *arg);
 
 /*
+ * Heartbeats, for a watchdog. A thread of a pool that works says so by the way, wherever it looks
+ * whether to stop, or is about to do what ends by a time limit of its own: tm_pool_beat(). What it
+ * waits for without a limit, since another thread's work ends it, is rest: tm_pool_rest() before,
+ * tm_pool_beat() behind. Both do nothing in a thread that belongs to no pool.
+ */
+void tm_pool_beat(void);
+void tm_pool_rest(void);
+/* How long the quietest thread that works has been silent at `now_ns` (monotonic); 0: none works. */
+int64_t tm_pool_silent_ns(const struct tm_pool *pool, int64_t now_ns);
+
+/*
  * A latch counts work in flight: _add before submitting, _done at the end of each, _wait until none
  * is left. A zeroed-by-init struct in the caller's memory.
  */

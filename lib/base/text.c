@@ -169,6 +169,27 @@ bool tm_parse_hex(const char *text, void *out, size_t n)
     return true;
 }
 
+bool tm_parse_numbered_hash(const char *text, int64_t *number, struct tm_hash *hash)
+{
+    char digits[20];
+    size_t len = strcspn(text, ":");
+    int64_t value;
+    struct tm_hash read;
+    struct tm_err ignored = {0};
+    if (text[len] != ':' || len >= sizeof(digits)) {
+        return false;
+    }
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    if (tm_parse_i64(digits, &value, &ignored) != TM_OK || value < 0 ||
+            !tm_parse_hex(text + len + 1, read.bytes, sizeof(read.bytes))) {
+        return false;
+    }
+    *number = value;
+    *hash = read;
+    return true;
+}
+
 void tm_hex(const void *bytes, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

@@ -21,6 +21,8 @@ enum tm_code tm_parse_duration_ms(const char *text, int64_t *out, struct tm_err 
 enum tm_code tm_parse_size(const char *text, int64_t *out, struct tm_err *err) TM_MUST_CHECK;
 /* Exactly 2 * n lower or upper case digits into n bytes. False leaves `out` as it was. */
 bool tm_parse_hex(const char *text, void *out, size_t n);
+/* "SEQ:HASH": a decimal and 64 hex digits, as the head of a log is written. False changes nothing. */
+bool tm_parse_numbered_hash(const char *text, int64_t *number, struct tm_hash *hash);
 /* 2 * n digits and NUL into `out`, which has room for 2 * n + 1. */
 void tm_hex(const void *bytes, size_t n, char *out);
 

@@ -52,6 +52,13 @@ enum tm_code tm_apply_entry(struct tm_sql *sql, const struct tm_entry_place *pla
 enum tm_code tm_apply_check(struct tm_sql *sql, const struct tm_entry_place *place,
         const struct tm_edits *edits, struct tm_err *err) TM_MUST_CHECK;
 
+/*
+ * Have others overtaken the edits (vault/fold.h)? TM_E_CONFLICT says by what; whatever else breaks a
+ * rule is for tm_apply_check().
+ */
+enum tm_code tm_apply_overtaken(struct tm_sql *sql, const struct tm_edits *edits, int64_t now_ms,
+        struct tm_err *err) TM_MUST_CHECK;
+
 /* Streams, and the archive windows that name them. */
 enum tm_code tm_apply_streams(struct tm_apply *apply, struct tm_err *err) TM_MUST_CHECK;
 /* Is there a stream of that id, of that cluster (null: any)? `what` begins the refusal. */

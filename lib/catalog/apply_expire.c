@@ -137,8 +137,9 @@ static enum tm_code put_mark(
 enum tm_code tm_apply_expire(struct tm_apply *apply, struct tm_err *err)
 {
     const struct tm_edits *edits = apply->edits;
-    for (size_t i = 0; i < edits->points_gone.count; i++) {
-        if (remove_point(apply, edits->points_gone.at[i], err) != TM_OK) {
+    /* The newest first: the order makes no difference, but so each row is moved once at most. */
+    for (size_t i = edits->points_gone.count; i > 0; i--) {
+        if (remove_point(apply, edits->points_gone.at[i - 1], err) != TM_OK) {
             return err->code;
         }
     }

@@ -4,6 +4,7 @@
 
 #include "catalog/apply.h"
 #include "catalog/rows.h"
+#include "codec/parts.h"
 
 enum { WHAT_MAX = 40 };
 
@@ -169,17 +170,18 @@ static enum tm_code add_parts(struct adding *adding, struct tm_err *err)
     if (tm_sql_use(adding->apply->sql, insert_part, &stmt, err) != TM_OK) {
         return err->code;
     }
-    for (size_t i = 0; i < adding->row->part_count; i++) {
-        const struct tm_row_part *part = &adding->row->parts[i];
-        if (begin_row(adding, &stmt, part->stream, err) != TM_OK) {
+    struct tm_parts_walk walk = tm_parts_walk(adding->row);
+    struct tm_row_part part;
+    while (tm_parts_next(&walk, &part)) {
+        if (begin_row(adding, &stmt, part.stream, err) != TM_OK) {
             return err->code;
         }
-        tm_sql_bind_i64(&stmt, part->partition);
-        tm_sql_bind_i64(&stmt, part->start);
-        tm_sql_bind_i64(&stmt, part->end);
-        tm_sql_bind_i64(&stmt, part->lso);
-        tm_sql_bind_i64(&stmt, part->high_watermark);
-        tm_sql_bind_i64(&stmt, part->status);
+        tm_sql_bind_i64(&stmt, part.partition);
+        tm_sql_bind_i64(&stmt, part.start);
+        tm_sql_bind_i64(&stmt, part.end);
+        tm_sql_bind_i64(&stmt, part.lso);
+        tm_sql_bind_i64(&stmt, part.high_watermark);
+        tm_sql_bind_i64(&stmt, part.status);
         if (tm_sql_run(&stmt, err) != TM_OK) {
             return err->code;
         }

@@ -44,6 +44,9 @@ static struct reaches collect_reaches(struct tm_apply *apply)
 {
     const struct tm_edits *edits = apply->edits;
     size_t count = 0;
+    if (edits->full) {
+        return (struct reaches){0}; /* states its tails: nothing is told against them */
+    }
     for (size_t i = 0; i < edits->points.count; i++) {
         count += edits->points.at[i].part_count;
     }

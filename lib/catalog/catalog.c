@@ -28,6 +28,12 @@ enum tm_code tm_catalog_open(const char *path, struct tm_catalog **out, struct t
     return TM_OK;
 }
 
+enum tm_code tm_catalog_twin(
+        const struct tm_catalog *catalog, struct tm_catalog **out, struct tm_err *err)
+{
+    return tm_catalog_open(tm_sql_path(catalog->sql), out, err);
+}
+
 void tm_catalog_close(struct tm_catalog *catalog)
 {
     if (catalog != NULL) {
@@ -69,6 +75,12 @@ static enum tm_code fold_check(void *self, const struct tm_entry_place *place,
     return tm_apply_check(from_self(self)->sql, place, edits, err);
 }
 
+static enum tm_code fold_overtaken(
+        void *self, const struct tm_edits *edits, int64_t now_ms, struct tm_err *err)
+{
+    return tm_apply_overtaken(from_self(self)->sql, edits, now_ms, err);
+}
+
 /* What is pruned for the dump comes back: the full that is made of it prunes when it is applied. */
 static enum tm_code fold_dump(void *self, int64_t now_ms, struct tm_edits *out, struct tm_err *err)
 {
@@ -102,6 +114,7 @@ struct tm_fold tm_catalog_fold(struct tm_catalog *catalog)
             .state = fold_state,
             .apply = fold_apply,
             .check = fold_check,
+            .overtaken = fold_overtaken,
             .dump = fold_dump,
             .reset = fold_reset,
     };
@@ -162,9 +175,45 @@ enum tm_code tm_catalog_params(
     return TM_OK;
 }
 
+/* Packs ------------------------------------------------------------------------------------ */
+
+static const char select_places[] =
+        "WITH RECURSIVE at (name) AS ("
+        " VALUES (?) UNION SELECT m.successor FROM moved m JOIN at ON m.name = at.name)"
+        " SELECT p.name, p.size FROM at JOIN pack p USING (name) ORDER BY p.name";
+
+enum tm_code tm_catalog_pack_places(struct tm_catalog *catalog, const struct tm_hash *name,
+        struct tm_arena *arena, struct tm_pack_place **out, size_t *count, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    TM_VEC(struct tm_pack_place) places = {0};
+    if (tm_sql_use(catalog->sql, select_places, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    tm_sql_bind_bytes(&stmt, name->bytes, sizeof(name->bytes));
+    bool row = false;
+    while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {
+        struct tm_pack_place *place = tm_vec_push(&places);
+        tm_sql_copy(&stmt, 0, place->name.bytes, sizeof(place->name.bytes));
+        place->size = (uint64_t)tm_sql_i64(&stmt, 1);
+    }
+    if (err->code == TM_OK) {
+        size_t bytes = places.count * sizeof(*places.at);
+        *out = tm_arena_alloc(arena, places.count, sizeof(*places.at));
+        if (bytes > 0) {
+            memcpy(*out, places.at, bytes);
+        }
+        *count = places.count;
+    }
+    tm_vec_done(&places);
+    return err->code;
+}
+
 /* Totals and writers ------------------------------------------------------------------------ */
 
 static const char select_packs[] = "SELECT count(*), coalesce(sum(size), 0) FROM pack";
+static const char select_sums[] =
+        "SELECT (SELECT count(*) FROM point), coalesce(sum(bytes), 0) FROM run";
 static const char select_bytes[] =
         "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
 
@@ -172,11 +221,14 @@ enum tm_code tm_catalog_vault_totals(
         struct tm_catalog *catalog, struct tm_vault_totals *out, struct tm_err *err)
 {
     TM_STMT_OWN struct tm_stmt packs = {0};
+    TM_STMT_OWN struct tm_stmt sums = {0};
     TM_STMT_OWN struct tm_stmt bytes = {0};
     bool row = false;
     if (tm_sql_use(catalog->sql, select_packs, &packs, err) != TM_OK ||
+            tm_sql_use(catalog->sql, select_sums, &sums, err) != TM_OK ||
             tm_sql_use(catalog->sql, select_bytes, &bytes, err) != TM_OK ||
-            tm_sql_step(&packs, &row, err) != TM_OK || tm_sql_step(&bytes, &row, err) != TM_OK) {
+            tm_sql_step(&packs, &row, err) != TM_OK || tm_sql_step(&sums, &row, err) != TM_OK ||
+            tm_sql_step(&bytes, &row, err) != TM_OK) {
         return err->code;
     }
     TM_BUF_OWN struct tm_buf wal = {0};
@@ -184,6 +236,8 @@ enum tm_code tm_catalog_vault_totals(
     tm_buf_add_fmt(&wal, "%s-wal", tm_sql_path(catalog->sql));
     int64_t wal_bytes = stat(tm_buf_text(&wal), &info) == 0 ? (int64_t)info.st_size : 0;
     *out = (struct tm_vault_totals){
+            .points = tm_sql_i64(&sums, 0),
+            .source_bytes = tm_sql_i64(&sums, 1),
             .packs = tm_sql_i64(&packs, 0),
             .stored_bytes = tm_sql_i64(&packs, 1),
             .database_bytes = tm_sql_i64(&bytes, 0) + wal_bytes,

@@ -49,6 +49,9 @@ struct tm_stream {
 enum tm_code tm_catalog_stream(struct tm_catalog *catalog, struct tm_slice cluster_id,
         struct tm_slice topic, struct tm_arena *arena, struct tm_stream *out,
         struct tm_err *err) TM_MUST_CHECK;
+/* All streams, by id. */
+enum tm_code tm_catalog_streams(struct tm_catalog *catalog, struct tm_arena *arena,
+        struct tm_stream **out, size_t *count, struct tm_err *err) TM_MUST_CHECK;
 enum tm_code tm_catalog_stream_by_id(struct tm_catalog *catalog, uint32_t id,
         struct tm_arena *arena, struct tm_stream *out, struct tm_err *err) TM_MUST_CHECK;
 /* Greatest ids given so far; 0: none. The next free ones are one above. */
@@ -70,7 +73,7 @@ struct tm_point {
     struct tm_stream *streams; /* every stream the rows name, by id */
     size_t stream_count;
     struct tm_row_mark mark; /* empty when the point has none */
-    bool damaged;            /* always false until findings are kept */
+    bool damaged;            /* verification found a part of it missing or damaged (findings.h) */
 };
 
 enum tm_code tm_catalog_point(struct tm_catalog *catalog, const struct tm_id16 *ulid,
@@ -88,6 +91,11 @@ struct tm_point_query {
     int64_t until_ms;             /* captured before; INT64_MAX: any */
     const struct tm_id16 *before; /* keyset: smaller ULIDs only; NULL: from the newest */
     int partial;                  /* 1 only partial, 0 only complete, -1 any */
+    bool only_damaged;            /* those that verification found damaged */
+    bool only_whole;              /* those that it did not */
+    const char *tag;              /* points that have this tag; NULL: any */
+    int64_t held_ms;              /* only points that are held then; 0: any */
+    int64_t not_held_ms;          /* only points that are not held then; 0: any */
     size_t limit;
 };
 
@@ -98,6 +106,7 @@ struct tm_point_line {       /* what a list shows */
     int64_t partitions;
     int64_t messages;     /* records stored within the point's ranges */
     int64_t source_bytes; /* canonical bytes of them; runs cut by a bound count by their share */
+    bool damaged;         /* as in struct tm_point */
 };
 
 /* Newest first. */
@@ -136,15 +145,31 @@ struct tm_part_totals { /* of the records stored in [start, end) */
     int64_t largest;
     int64_t ts_min; /* INT64_MAX where there is no record */
     int64_t ts_max; /* INT64_MIN likewise */
-    int64_t holes;
-    int64_t lost; /* offsets in gaps that are a loss (any reason but no-records and skipped) */
+    int64_t holes;  /* offsets without a record, in runs and in gaps of reason no-records */
+    int64_t lost;   /* offsets in gaps that are a loss (any reason but no-records and skipped) */
 };
 enum tm_code tm_catalog_part_totals(struct tm_catalog *catalog, uint32_t stream, int32_t partition,
         int64_t start, int64_t end, struct tm_part_totals *out, struct tm_err *err) TM_MUST_CHECK;
 
+/* A pack that is held. */
+struct tm_pack_place {
+    struct tm_hash name;
+    uint64_t size;
+};
+/* The packs that are `name` or, by way of merges, hold what it held; none: it is gone. */
+enum tm_code tm_catalog_pack_places(struct tm_catalog *catalog, const struct tm_hash *name,
+        struct tm_arena *arena, struct tm_pack_place **out, size_t *count,
+        struct tm_err *err) TM_MUST_CHECK;
+
+/* Another handle on the same file, for another thread. */
+enum tm_code tm_catalog_twin(const struct tm_catalog *catalog, struct tm_catalog **out,
+        struct tm_err *err) TM_MUST_CHECK;
+
 struct tm_vault_totals {
+    int64_t points;
     int64_t packs;
     int64_t stored_bytes;
+    int64_t source_bytes;   /* canonical bytes of all runs; O(runs) */
     int64_t database_bytes; /* of this file and its WAL */
 };
 enum tm_code tm_catalog_vault_totals(

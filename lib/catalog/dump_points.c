@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalog/dump.h"
 #include "catalog/rows.h"
+#include "codec/parts.h"
 
 static const char select_points[] =
         "SELECT p.id, p.ulid, p.time_ms, c.cluster_id, p.cluster_name, c.policy, p.flags"
@@ -68,13 +69,14 @@ static const char select_parts[] =
         "SELECT stream, part, start, end, lso, high_watermark, status FROM point_part"
         " WHERE point = ? ORDER BY stream, part";
 
+/* Packed: there may be millions of them in all. */
 static enum tm_code read_parts(struct tm_stmt *stmt, struct tm_row_point *point,
         struct tm_arena *arena, struct tm_err *err)
 {
-    TM_VEC(struct tm_row_part) rows = {0};
+    TM_BUF_OWN struct tm_buf packed = {0};
     bool row = false;
     while (tm_sql_step(stmt, &row, err) == TM_OK && row) {
-        *tm_vec_push(&rows) = (struct tm_row_part){
+        struct tm_row_part part = {
                 .stream = (uint32_t)tm_sql_i64(stmt, 0),
                 .partition = (int32_t)tm_sql_i64(stmt, 1),
                 .start = tm_sql_i64(stmt, 2),
@@ -83,8 +85,10 @@ static enum tm_code read_parts(struct tm_stmt *stmt, struct tm_row_point *point,
                 .high_watermark = tm_sql_i64(stmt, 5),
                 .status = (enum tm_part_status)tm_sql_i64(stmt, 6),
         };
+        tm_parts_pack(&part, 1, &packed);
+        point->part_count++;
     }
-    tm_rows_keep(&rows, arena, &point->parts, &point->part_count);
+    point->packed_parts = tm_arena_dup(arena, tm_buf_slice(&packed));
     return err->code;
 }
 

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "catalog/journal.h"
+#include "catalog/journal_impl.h"
 
 #include "base/vec.h"
 #include "catalog/rows.h"
 #include "catalog/schema.h"
 #include "catalog/sql.h"
-
-struct tm_journal {
-    struct tm_sql *sql;
-};
 
 enum tm_code tm_journal_open(const char *path, struct tm_journal **out, struct tm_err *err)
 {
@@ -18,6 +14,14 @@ enum tm_code tm_journal_open(const char *path, struct tm_journal **out, struct t
     }
     struct tm_journal *journal = tm_xalloc(1, sizeof(*journal));
     journal->sql = sql;
+    if (tm_journal_holds_open(journal, err) != TM_OK ||
+            tm_journal_map_open(journal, err) != TM_OK ||
+            tm_journal_places_open(journal, err) != TM_OK ||
+            tm_journal_pauses_open(journal, err) != TM_OK ||
+            tm_journal_keys_open(journal, err) != TM_OK) {
+        tm_journal_close(journal);
+        return err->code;
+    }
     *out = journal;
     return TM_OK;
 }
@@ -35,6 +39,11 @@ const char *tm_job_kind_name(enum tm_job_kind kind)
     static const char *const names[] = {
             [TM_JOB_BACKUP] = "backup",
             [TM_JOB_RESTORE] = "restore",
+            [TM_JOB_VERIFY] = "verify",
+            [TM_JOB_RETENTION] = "retention",
+            [TM_JOB_DELETE] = "delete",
+            [TM_JOB_IMPORT] = "import",
+            [TM_JOB_DRILL] = "drill",
     };
     return names[kind];
 }
@@ -96,7 +105,7 @@ static int within(int64_t value, int last)
 static void read_job(const struct tm_stmt *stmt, struct tm_arena *arena, struct tm_job_row *out)
 {
     *out = (struct tm_job_row){
-            .kind = (enum tm_job_kind)within(tm_sql_i64(stmt, 1), TM_JOB_RESTORE),
+            .kind = (enum tm_job_kind)within(tm_sql_i64(stmt, 1), TM_JOB_KINDS - 1),
             .state = (enum tm_job_state)within(tm_sql_i64(stmt, 2), TM_JOB_CANCELLED),
             .policy = tm_sql_text(stmt, 3, arena),
             .cluster = tm_sql_text(stmt, 4, arena),
@@ -190,6 +199,11 @@ enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_que
 
 static const char prune_targets[] =
         "DELETE FROM target WHERE job IN (SELECT id FROM job WHERE state > 1 AND created_ms < ?)";
+static const char prune_holds[] =
+        "DELETE FROM hold WHERE state > 0 AND job IN (SELECT id FROM job WHERE state > 1 AND"
+        " created_ms < ?)";
+static const char prune_places[] =
+        "DELETE FROM place WHERE job IN (SELECT id FROM job WHERE state > 1 AND created_ms < ?)";
 static const char prune_jobs[] = "DELETE FROM job WHERE state > 1 AND created_ms < ?";
 
 enum tm_code tm_journal_prune_jobs(
@@ -197,15 +211,23 @@ enum tm_code tm_journal_prune_jobs(
 {
     TM_TXN_OWN struct tm_txn txn = {0};
     TM_STMT_OWN struct tm_stmt targets = {0};
+    TM_STMT_OWN struct tm_stmt holds = {0};
+    TM_STMT_OWN struct tm_stmt places = {0};
     TM_STMT_OWN struct tm_stmt jobs = {0};
     if (tm_sql_begin_write(journal->sql, &txn, err) != TM_OK ||
             tm_sql_use(journal->sql, prune_targets, &targets, err) != TM_OK ||
+            tm_sql_use(journal->sql, prune_holds, &holds, err) != TM_OK ||
+            tm_sql_use(journal->sql, prune_places, &places, err) != TM_OK ||
             tm_sql_use(journal->sql, prune_jobs, &jobs, err) != TM_OK) {
         return err->code;
     }
     tm_sql_bind_i64(&targets, before_ms);
+    tm_sql_bind_i64(&holds, before_ms);
+    tm_sql_bind_i64(&places, before_ms);
     tm_sql_bind_i64(&jobs, before_ms);
-    if (tm_sql_run(&targets, err) != TM_OK || tm_sql_run(&jobs, err) != TM_OK) {
+    TM_TRY(tm_journal_map_prune(journal, before_ms, err));
+    if (tm_sql_run(&targets, err) != TM_OK || tm_sql_run(&holds, err) != TM_OK ||
+            tm_sql_run(&places, err) != TM_OK || tm_sql_run(&jobs, err) != TM_OK) {
         return err->code;
     }
     int64_t changes = tm_sql_changes(journal->sql);

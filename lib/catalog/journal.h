@@ -23,7 +23,17 @@ enum tm_code tm_journal_open(
 void tm_journal_close(struct tm_journal *journal);
 TM_OWNABLE(struct tm_journal *, tm_journal_close);
 
-enum tm_job_kind { TM_JOB_BACKUP, TM_JOB_RESTORE };
+/* The journal keeps their numbers: new ones go behind. */
+enum tm_job_kind {
+    TM_JOB_BACKUP,
+    TM_JOB_RESTORE,
+    TM_JOB_VERIFY,    /* of a vault, like all that follow */
+    TM_JOB_RETENTION, /* expire, drop, merge, sweep */
+    TM_JOB_DELETE,    /* of one recovery point */
+    TM_JOB_IMPORT,    /* the catalog, made anew from the vault */
+    TM_JOB_DRILL,     /* a restore to see that it works; not of a vault alone */
+};
+enum { TM_JOB_KINDS = TM_JOB_DRILL + 1 };
 enum tm_job_state {
     TM_JOB_QUEUED,
     TM_JOB_RUNNING,
@@ -32,7 +42,7 @@ enum tm_job_state {
     TM_JOB_FAILED,
     TM_JOB_CANCELLED,
 };
-const char *tm_job_kind_name(enum tm_job_kind kind);    /* "backup", "restore" */
+const char *tm_job_kind_name(enum tm_job_kind kind);    /* "backup", "restore", ... */
 const char *tm_job_state_name(enum tm_job_state state); /* "queued", "running", ... */
 
 struct tm_job_row {
@@ -89,5 +99,22 @@ enum tm_code tm_journal_put_target(struct tm_journal *journal, const struct tm_i
 enum tm_code tm_journal_targets(struct tm_journal *journal, const struct tm_id16 *job,
         struct tm_arena *arena, struct tm_restore_target **out, size_t *count,
         struct tm_err *err) TM_MUST_CHECK;
+
+/* Where records of a restore lie that appends to a topic others write to: `count` in a row. */
+struct tm_journal_place {
+    int64_t index; /* of the first, among the restore's records of the partition */
+    int64_t offset;
+    int64_t count;
+};
+/* Put rows that follow each other; those of the partition from the first one's index on are replaced. */
+enum tm_code tm_journal_put_places(struct tm_journal *journal, const struct tm_id16 *job,
+        const char *topic, int32_t partition, const struct tm_journal_place *rows, size_t count,
+        struct tm_err *err) TM_MUST_CHECK;
+/* By index. */
+enum tm_code tm_journal_places(struct tm_journal *journal, const struct tm_id16 *job,
+        const char *topic, int32_t partition, struct tm_arena *arena, struct tm_journal_place **out,
+        size_t *count, struct tm_err *err) TM_MUST_CHECK;
+enum tm_code tm_journal_drop_places(
+        struct tm_journal *journal, const struct tm_id16 *job, struct tm_err *err) TM_MUST_CHECK;
 
 #endif

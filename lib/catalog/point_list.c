@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "catalog/damage.h"
 #include "catalog/handle.h"
 #include "catalog/points.h"
 
@@ -54,31 +55,83 @@ struct found {
     TM_VEC(int64_t) chains; /* of the lines */
 };
 
+/* What no column says of a point: which have the topic asked for, and which are damaged. */
+struct filters {
+    struct tm_presences topic;
+    struct tm_presences damaged;
+};
+
+static enum tm_code read_filters(struct tm_sql *sql, const struct tm_point_query *query,
+        struct filters *out, struct tm_err *err)
+{
+    if (query->topic != NULL) {
+        TM_TRY(tm_presences_read(sql, query->topic, &out->topic, err));
+    }
+    return tm_damage_read(sql, &out->damaged, err);
+}
+
+static void filters_done(struct filters *filters)
+{
+    tm_presences_done(&filters->topic);
+    tm_presences_done(&filters->damaged);
+}
+
+static bool is_wanted(const struct tm_point_query *query, const struct filters *filters,
+        int64_t chain, int64_t point, bool damaged)
+{
+    bool state = damaged ? !query->only_whole : !query->only_damaged;
+    return state && (query->topic == NULL || tm_presences_has(&filters->topic, chain, point));
+}
+
+static bool has_tag(const struct tm_row_mark *mark, const char *tag)
+{
+    for (size_t i = 0; i < mark->tag_count; i++) {
+        if (tm_slice_is(mark->tags[i], tag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_held(const struct tm_row_mark *mark, int64_t at_ms)
+{
+    return mark->hold_until_ms == -1 || mark->hold_until_ms > at_ms;
+}
+
+static bool is_marked(const struct tm_point_query *query, const struct tm_row_mark *mark)
+{
+    return (query->tag == NULL || has_tag(mark, query->tag)) &&
+           (query->held_ms == 0 || is_held(mark, query->held_ms)) &&
+           (query->not_held_ms == 0 || !is_held(mark, query->not_held_ms));
+}
+
 static enum tm_code find_lines(struct tm_sql *sql, const struct tm_point_query *query,
         struct tm_arena *arena, struct found *found, struct tm_err *err)
 {
-    struct tm_presences presences = {0};
+    struct filters filters = {0};
     TM_STMT_OWN struct tm_stmt stmt = {0};
-    if (query->topic != NULL && tm_presences_read(sql, query->topic, &presences, err) != TM_OK) {
-        tm_presences_done(&presences);
-        return err->code;
-    }
-    bool row = use_query(sql, query, &stmt, err) == TM_OK;
+    bool row = read_filters(sql, query, &filters, err) == TM_OK &&
+               use_query(sql, query, &stmt, err) == TM_OK;
     while (row && found->lines.count < query->limit) {
         if (tm_sql_step(&stmt, &row, err) != TM_OK || !row) {
             break;
         }
+        int64_t point = tm_sql_i64(&stmt, 0);
         int64_t chain = tm_sql_i64(&stmt, 1);
-        if (query->topic != NULL && !tm_presences_has(&presences, chain, tm_sql_i64(&stmt, 0))) {
+        bool damaged = tm_presences_has(&filters.damaged, chain, point);
+        if (!is_wanted(query, &filters, chain, point, damaged)) {
             continue;
         }
-        struct tm_point_line *line = tm_vec_push(&found->lines);
-        *tm_vec_push(&found->chains) = chain;
-        if (tm_points_read_row(&stmt, arena, &line->row, &line->mark, err) != TM_OK) {
+        struct tm_point_line line = {.damaged = damaged};
+        if (tm_points_read_row(&stmt, arena, &line.row, &line.mark, err) != TM_OK) {
             break;
         }
+        if (is_marked(query, &line.mark)) {
+            *tm_vec_push(&found->lines) = line;
+            *tm_vec_push(&found->chains) = chain;
+        }
     }
-    tm_presences_done(&presences);
+    filters_done(&filters);
     return err->code;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalog/points.h"
 
+#include "catalog/damage.h"
 #include "catalog/handle.h"
 
 static const char select_point[] = TM_POINTS_SELECT " WHERE p.ulid = ?";
@@ -30,6 +31,16 @@ enum tm_code tm_points_read_row(const struct tm_stmt *stmt, struct tm_arena *are
     return tm_rows_read_strings(stmt, 9, arena, &mark->tags, &mark->tag_count, err);
 }
 
+static enum tm_code is_damaged(
+        struct tm_sql *sql, int64_t chain, uint64_t point, bool *out, struct tm_err *err)
+{
+    struct tm_presences damaged = {0};
+    enum tm_code code = tm_damage_read(sql, &damaged, err);
+    *out = code == TM_OK && tm_presences_has(&damaged, chain, (int64_t)point);
+    tm_presences_done(&damaged);
+    return code;
+}
+
 /* The point that the statement, once bound, gives; row.id is 0 when it gives none. */
 static enum tm_code read_point(
         struct tm_stmt *stmt, struct tm_arena *arena, struct tm_point *out, struct tm_err *err)
@@ -42,7 +53,8 @@ static enum tm_code read_point(
     if (found) {
         int64_t chain = tm_sql_i64(stmt, 1);
         if (tm_points_read_row(stmt, arena, &point.row, &point.mark, err) != TM_OK ||
-                tm_point_rows_read(stmt->sql, chain, arena, &point, err) != TM_OK) {
+                tm_point_rows_read(stmt->sql, chain, arena, &point, err) != TM_OK ||
+                is_damaged(stmt->sql, chain, point.row.id, &point.damaged, err) != TM_OK) {
             return err->code;
         }
     }

@@ -112,9 +112,8 @@ enum tm_code tm_catalog_gaps(struct tm_catalog *catalog, uint32_t stream, int32_
 static const char select_amounts[] =
         "SELECT first, length, count, bytes, largest, ts_min, ts_max FROM run WHERE" MEETS("run");
 static const char select_losses[] =
-        "SELECT first, length FROM gap WHERE" MEETS("gap") " AND reason NOT IN (1, 5)";
-_Static_assert(
-        TM_GAP_NO_RECORDS == 1 && TM_GAP_SKIPPED == 5, "the text above knows them by number");
+        "SELECT first, length, reason FROM gap WHERE" MEETS("gap") " AND reason <> 5";
+_Static_assert(TM_GAP_SKIPPED == 5, "the text above knows it by number");
 
 /* What lies in [start, end) of an amount of a row. */
 static int64_t within(const struct tm_stmt *stmt, int64_t amount, int64_t start, int64_t end)
@@ -163,7 +162,8 @@ enum tm_code tm_catalog_part_totals(struct tm_catalog *catalog, uint32_t stream,
     }
     bind_range(&gaps, stream, partition, start, end);
     while (tm_sql_step(&gaps, &row, err) == TM_OK && row) {
-        totals.lost += within(&gaps, tm_sql_i64(&gaps, 1), start, end);
+        bool hole = tm_sql_i64(&gaps, 2) == TM_GAP_NO_RECORDS;
+        *(hole ? &totals.holes : &totals.lost) += within(&gaps, tm_sql_i64(&gaps, 1), start, end);
     }
     if (err->code != TM_OK) {
         return err->code;

@@ -108,6 +108,29 @@ static const char *const catalog_schema[] = {
     "CREATE TABLE writer ("
     " cluster_id BLOB NOT NULL, policy BLOB NOT NULL, writer BLOB NOT NULL,"
     " time_ms INTEGER NOT NULL, PRIMARY KEY (cluster_id, policy)) STRICT, WITHOUT ROWID;",
+
+    /* Not of the fold: see content.h. A number of content_pack is never used again. */
+    "CREATE TABLE content_pack ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, usable INTEGER NOT NULL"
+    ") STRICT;",
+    "CREATE TABLE content ("
+    " id BLOB PRIMARY KEY, pack INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+    /* Not of the fold either, and kept when it is begun anew: see findings.h. */
+    "CREATE TABLE finding ("
+    " pack BLOB NOT NULL, stream INTEGER NOT NULL, part INTEGER NOT NULL, first INTEGER NOT NULL,"
+    " length INTEGER NOT NULL, kind INTEGER NOT NULL, block INTEGER NOT NULL,"
+    " found_ms INTEGER NOT NULL, detail TEXT NOT NULL,"
+    " PRIMARY KEY (pack, stream, part, first)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE looked (pack BLOB PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+
+    /* Nor this: see watch.h. Part -1 is the stream as a whole. */
+    "CREATE TABLE watch ("
+    " stream INTEGER NOT NULL, part INTEGER NOT NULL, whole_ms INTEGER NOT NULL,"
+    " stuck_at INTEGER NOT NULL, stuck_ms INTEGER NOT NULL,"
+    " old_ms INTEGER NOT NULL, old_start INTEGER NOT NULL, old_end INTEGER NOT NULL,"
+    " new_ms INTEGER NOT NULL, new_start INTEGER NOT NULL, new_end INTEGER NOT NULL,"
+    " PRIMARY KEY (stream, part)) STRICT, WITHOUT ROWID;",
     NULL,
 };
 
@@ -116,7 +139,8 @@ const char tm_schema_catalog_empty[] =
     "DELETE FROM chain; DELETE FROM point; DELETE FROM point_gone; DELETE FROM point_topic;"
     "DELETE FROM point_part; DELETE FROM point_group; DELETE FROM point_acl; DELETE FROM mark;"
     "DELETE FROM pack; DELETE FROM dep; DELETE FROM run; DELETE FROM gap; DELETE FROM tail;"
-    "DELETE FROM dropped; DELETE FROM moved; DELETE FROM swept; DELETE FROM writer;";
+    "DELETE FROM dropped; DELETE FROM moved; DELETE FROM swept; DELETE FROM writer;"
+    "DELETE FROM content; DELETE FROM content_pack; DELETE FROM watch;";
 
 static const char *const journal_schema[] = {
     "CREATE TABLE job ("
@@ -140,9 +164,10 @@ const struct tm_sql_kind tm_schema_catalog = {
         .noun = "catalog",
         .hint = "delete it, it is made again from the vault",
         .application_id = 0x544d4341, /* "TMCA" */
-        .version = 1,
+        .version = 3,
         .schema = catalog_schema,
         .durable = false,
+        .disposable = true,
 };
 
 const struct tm_sql_kind tm_schema_journal = {

@@ -75,7 +75,7 @@ static const char select_application[] = "PRAGMA application_id";
 static const char select_version[] = "PRAGMA user_version";
 static const char select_tables[] = "SELECT count(*) FROM sqlite_master";
 
-/* Is the file ours, and of a version we know? *fresh: it is empty. */
+/* Is the file ours, and of a version we know? *fresh: its tables are still to be made. */
 static enum tm_code check_kind(struct tm_sql *sql, bool *fresh, struct tm_err *err)
 {
     int64_t application = 0;
@@ -96,7 +96,39 @@ static enum tm_code check_kind(struct tm_sql *sql, bool *fresh, struct tm_err *e
                 ", this one knows %" PRId64 ")",
                 sql->path, sql->kind->noun, version, sql->kind->version);
     }
+    *fresh |= sql->kind->disposable && version < sql->kind->version;
     return TM_OK;
+}
+
+static const char select_table[] = "SELECT 'DROP TABLE \"' || name || '\"' FROM sqlite_master"
+                                   " WHERE type = 'table' AND name NOT GLOB 'sqlite_*' LIMIT 1";
+
+/* The statement that drops a table, some table; NULL: there is none. */
+static enum tm_code next_drop(
+        struct tm_sql *sql, struct tm_arena *arena, const char **out, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    bool row = false;
+    if (tm_sql_use(sql, select_table, &stmt, err) != TM_OK ||
+            tm_sql_step(&stmt, &row, err) != TM_OK) {
+        return err->code;
+    }
+    *out = row ? tm_arena_str(arena, tm_sql_bytes(&stmt, 0)) : NULL;
+    return TM_OK;
+}
+
+/* What an older version left: all of it can be had again. */
+static enum tm_code drop_tables(struct tm_sql *sql, struct tm_err *err)
+{
+    struct tm_arena arena = {0};
+    const char *text = NULL;
+    enum tm_code code = next_drop(sql, &arena, &text, err);
+    while (code == TM_OK && text != NULL) {
+        code = tm_sql_exec(sql, text, err);
+        code = code == TM_OK ? next_drop(sql, &arena, &text, err) : code;
+    }
+    tm_arena_done(&arena);
+    return code;
 }
 
 static enum tm_code make_schema(struct tm_sql *sql, struct tm_err *err)
@@ -107,8 +139,11 @@ static enum tm_code make_schema(struct tm_sql *sql, struct tm_err *err)
             read_number(sql, select_version, &version, err) != TM_OK) {
         return err->code;
     }
-    if (version != 0) {
+    if (version == sql->kind->version) {
         return TM_OK; /* someone else made it between our look and our lock */
+    }
+    if (version != 0 && drop_tables(sql, err) != TM_OK) {
+        return err->code;
     }
     char stamp[128];
     (void)snprintf(stamp, sizeof(stamp),

@@ -31,6 +31,7 @@ struct tm_sql_kind {
     int64_t version;           /* of the schema: user_version */
     const char *const *schema; /* makes a new one; ends with NULL */
     bool durable;              /* a commit survives a power cut */
+    bool disposable;           /* an older version is emptied and made anew, not migrated */
 };
 
 /*

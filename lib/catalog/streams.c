@@ -10,6 +10,19 @@ static const char select_newest[] =
 static const char select_by_id[] =
         "SELECT id, incarnation, topic_id, created_ms, cluster_id, topic FROM stream WHERE id = ?";
 
+static const char select_streams[] =
+        "SELECT id, incarnation, topic_id, created_ms, cluster_id, topic FROM stream ORDER BY id";
+
+static void read_row(const struct tm_stmt *stmt, struct tm_arena *arena, struct tm_stream *out)
+{
+    out->id = (uint32_t)tm_sql_i64(stmt, 0);
+    out->incarnation = (uint32_t)tm_sql_i64(stmt, 1);
+    tm_sql_copy(stmt, 2, out->topic_id.bytes, sizeof(out->topic_id.bytes));
+    out->created_ms = tm_sql_i64(stmt, 3);
+    out->cluster_id = tm_rows_slice(stmt, 4, arena);
+    out->topic = tm_rows_slice(stmt, 5, arena);
+}
+
 /* The one row of a statement that is bound; a zeroed struct when there is none. */
 static enum tm_code read_stream(
         struct tm_stmt *stmt, struct tm_arena *arena, struct tm_stream *out, struct tm_err *err)
@@ -20,14 +33,26 @@ static enum tm_code read_stream(
     }
     *out = (struct tm_stream){0};
     if (row) {
-        out->id = (uint32_t)tm_sql_i64(stmt, 0);
-        out->incarnation = (uint32_t)tm_sql_i64(stmt, 1);
-        tm_sql_copy(stmt, 2, out->topic_id.bytes, sizeof(out->topic_id.bytes));
-        out->created_ms = tm_sql_i64(stmt, 3);
-        out->cluster_id = tm_rows_slice(stmt, 4, arena);
-        out->topic = tm_rows_slice(stmt, 5, arena);
+        read_row(stmt, arena, out);
     }
     return TM_OK;
+}
+
+enum tm_code tm_catalog_streams(struct tm_catalog *catalog, struct tm_arena *arena,
+        struct tm_stream **out, size_t *count, struct tm_err *err)
+{
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    TM_VEC(struct tm_stream) streams = {0};
+    bool row = false;
+    enum tm_code code = tm_sql_use(catalog->sql, select_streams, &stmt, err);
+    while (code == TM_OK && (code = tm_sql_step(&stmt, &row, err)) == TM_OK && row) {
+        read_row(&stmt, arena, tm_vec_push(&streams));
+    }
+    if (code == TM_OK) {
+        tm_rows_keep(&streams, arena, out, count);
+    }
+    tm_vec_done(&streams);
+    return code;
 }
 
 enum tm_code tm_streams_read(struct tm_sql *sql, uint32_t id, struct tm_arena *arena,

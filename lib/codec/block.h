@@ -63,6 +63,14 @@ struct tm_run {
 /* What is wrong with a run by itself (static text), or NULL. */
 const char *tm_run_check(const struct tm_run *run);
 
+/* In runs.c: qsort()'s order of runs, by stream, partition and first offset. */
+int tm_runs_compare(const void *left, const void *right);
+/*
+ * Runs as the log lists them, the stretches of a pack rather than its blocks: put in that order and
+ * joined where they touch, in place; how many are left. They must not overlap. O(count * log(count)).
+ */
+size_t tm_runs_join(struct tm_run *runs, size_t count);
+
 /* The last record of a run: what the next backup compares (docs/format.md, "tails"). */
 struct tm_tail {
     int64_t offset;
@@ -153,6 +161,7 @@ struct tm_seal_options {
     uint64_t counter; /* two are used: positions, then content */
     int level;        /* zstd level, 0: store raw */
     bool foreign; /* the content is elsewhere: seal positions only; `dep` is the caller's to set */
+    const struct tm_hash *content_id; /* what tm_block_content_id() gave, or NULL: not asked yet */
 };
 
 /*

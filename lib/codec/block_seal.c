@@ -180,12 +180,19 @@ static enum tm_code seal_frame(
     return TM_OK;
 }
 
-static void describe(const struct tm_block *block, bool foreign, struct tm_block_info *info)
+static void describe(const struct tm_block *block, const struct tm_seal_options *options,
+        struct tm_block_info *info)
 {
-    bool has_id = tm_block_content_id(block, &info->content_id);
-    tm_assert(has_id || !foreign);
+    bool has_id = options->content_id != NULL;
+    if (has_id) {
+        tm_assert(block->closed && block->runs.count == 1);
+        info->content_id = *options->content_id;
+    } else {
+        has_id = tm_block_content_id(block, &info->content_id);
+    }
+    tm_assert(has_id || !options->foreign);
     unsigned flags = (block->solo ? TM_BLOCK_SOLO : 0U) | (has_id ? TM_BLOCK_HAS_ID : 0U) |
-                     (foreign ? TM_BLOCK_FOREIGN : 0U);
+                     (options->foreign ? TM_BLOCK_FOREIGN : 0U);
     if (is_mixed(block)) {
         flags |= TM_BLOCK_MIXED_TYPES;
     } else if (block->append_count > 0) {
@@ -211,7 +218,7 @@ enum tm_code tm_block_seal(const struct tm_block *block, const struct tm_seal_op
 {
     tm_assert(block->count > 0 && out->info.runs == NULL);
     struct tm_sealed sealed = {0};
-    describe(block, options->foreign, &sealed.info);
+    describe(block, options, &sealed.info);
 
     tm_buf_clear(&tools->raw);
     encode_positions(block, &tools->raw);

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/rd.h"
 #include "codec/edits.h"
+#include "codec/parts.h"
 
 /* Fewest bytes that a row of each list takes: bounds the counts. */
 enum {
@@ -92,17 +93,6 @@ static void hash(struct reader *r, struct tm_hash *to)
     tm_rd_copy(&r->rd, to->bytes, sizeof(to->bytes));
 }
 
-/* start + distance, both read from the entry; fails where that is no int64_t. */
-static int64_t sum(struct reader *r, int64_t start, int64_t distance)
-{
-    int64_t total = 0;
-    if (__builtin_add_overflow(start, distance, &total)) {
-        tm_rd_fail(&r->rd, "offset larger than 63 bits");
-        return 0;
-    }
-    return total;
-}
-
 static struct tm_hash *hashes(struct reader *r, size_t *count)
 {
     size_t n = count_of(r, MIN_HASH);
@@ -186,20 +176,20 @@ static void read_topics(struct reader *r, struct tm_row_point *point)
     }
 }
 
-static void read_parts(struct reader *r, struct tm_row_point *point)
+/* Those of a full stay as they are written; each is read to see that it is one. */
+static void read_parts(struct reader *r, bool full, struct tm_row_point *point)
 {
+    struct tm_row_part passed;
     point->part_count = count_of(r, MIN_PART);
-    point->parts = tm_arena_alloc(r->arena, point->part_count, sizeof(*point->parts));
+    const uint8_t *start = r->rd.at;
+    if (!full) {
+        point->parts = tm_arena_alloc(r->arena, point->part_count, sizeof(*point->parts));
+    }
     for (size_t i = 0; i < point->part_count && ok(r); i++) {
-        struct tm_row_part *row = &point->parts[i];
-        row->stream = number32(r);
-        row->partition = partition(r);
-        row->start = number63(r);
-        row->end = sum(r, row->start, number63(r));
-        row->lso = sum(r, row->end, signed_number(r));
-        row->high_watermark = sum(r, row->end, signed_number(r));
-        row->status = (enum tm_part_status)number_to(
-                r, TM_PART_NOT_REACHED, "a partition's status that is not known");
+        tm_parts_read(&r->rd, full ? &passed : &point->parts[i]);
+    }
+    if (full && ok(r)) {
+        point->packed_parts = tm_slice_of(start, (size_t)(r->rd.at - start));
     }
 }
 
@@ -240,7 +230,7 @@ static void read_points(struct reader *r, struct tm_edits *edits)
         row->flags = number32(r);
         read_gone(r, row);
         read_topics(r, row);
-        read_parts(r, row);
+        read_parts(r, edits->full, row);
         read_groups(r, row);
         read_acls(r, row);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/hash.h"
 #include "codec/edits.h"
+#include "codec/parts.h"
 
 struct writer {
     struct tm_buf *out;
@@ -113,15 +114,10 @@ static void put_topics(struct writer *w, const struct tm_row_point *point)
 static void put_parts(struct writer *w, const struct tm_row_point *point)
 {
     put(w, point->part_count);
-    for (size_t i = 0; i < point->part_count; i++) {
-        const struct tm_row_part *row = &point->parts[i];
-        put(w, row->stream);
-        put_i64(w, row->partition);
-        put_i64(w, row->start);
-        put_i64(w, row->end - row->start);
-        tm_buf_add_z(w->out, row->lso - row->end);
-        tm_buf_add_z(w->out, row->high_watermark - row->end);
-        put(w, row->status);
+    if (point->parts != NULL) {
+        tm_parts_pack(point->parts, point->part_count, w->out);
+    } else {
+        tm_buf_add(w->out, point->packed_parts.at, point->packed_parts.len);
     }
 }
 

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "codec/parts.h"
+
 const char *tm_gap_reason_name(enum tm_gap_reason reason)
 {
     switch (reason) {
@@ -153,15 +155,6 @@ static int by_mark(const void *a, const void *b)
     return COMPARE(x->point, y->point);
 }
 
-static int by_run(const void *a, const void *b)
-{
-    const struct tm_run *x = a;
-    const struct tm_run *y = b;
-    int order = COMPARE(x->stream, y->stream);
-    order = order != 0 ? order : COMPARE(x->partition, y->partition);
-    return order != 0 ? order : COMPARE(x->first, y->first);
-}
-
 static int by_gap(const void *a, const void *b)
 {
     const struct tm_row_gap *x = a;
@@ -227,7 +220,8 @@ static bool visit_point(struct visitor *visitor, const struct tm_row_point *poin
     const struct list lists[] = {
             LIST("a point's streams gone", point->gone, point->gone_count, by_stream_number),
             LIST("a point's topics", point->topics, point->topic_count, by_topic),
-            LIST("a point's partitions", point->parts, point->part_count, by_part),
+            LIST("a point's partitions", point->parts, point->parts != NULL ? point->part_count : 0,
+                    by_part), /* else: in order */
             LIST("a point's groups", point->groups, point->group_count, by_group),
             LIST("a point's access rules", point->acls, point->acl_count, by_acl_stream),
     };
@@ -270,7 +264,7 @@ static bool visit_nested(struct visitor *visitor, const struct tm_edits *edits)
         const struct tm_row_pack *pack = &edits->packs.at[i];
         const struct list lists[] = {
                 LIST("a pack's dependencies", pack->deps, pack->dep_count, by_hash),
-                LIST("a pack's runs", pack->runs, pack->run_count, by_run),
+                LIST("a pack's runs", pack->runs, pack->run_count, tm_runs_compare),
         };
         ok = visit_all(visitor, lists, sizeof(lists) / sizeof(lists[0]));
     }
@@ -336,22 +330,37 @@ static bool is_range(int64_t first, int64_t length)
     return first >= 0 && length >= 1 && length <= INT64_MAX - first;
 }
 
+static const char *check_part(const struct tm_row_part *part)
+{
+    int64_t distance = 0;
+    if (part->partition < 0 || part->start < 0 || part->end < part->start ||
+            part->status > TM_PART_NOT_REACHED) {
+        return "a point's partition is out of bounds";
+    }
+    if (__builtin_sub_overflow(part->lso, part->end, &distance) ||
+            __builtin_sub_overflow(part->high_watermark, part->end, &distance)) {
+        return "a point's watermarks are out of bounds";
+    }
+    return NULL;
+}
+
+static const char *check_parts(const struct tm_row_point *point)
+{
+    struct tm_parts_walk walk = tm_parts_walk(point);
+    struct tm_row_part part;
+    const char *bad = NULL;
+    while (bad == NULL && tm_parts_next(&walk, &part)) {
+        bad = check_part(&part);
+    }
+    bool packed = point->part_count > 0 && point->parts == NULL;
+    bool whole = !packed || bad != NULL || (tm_rd_ok(&walk.rd) && tm_rd_left(&walk.rd) == 0);
+    return whole ? bad : "a point's partition is out of bounds";
+}
+
 static const char *check_point(const struct tm_row_point *point)
 {
     if ((point->flags & ~(unsigned)TM_POINT_FLAGS) != 0) {
         return "a point with a flag that is not known";
-    }
-    for (size_t i = 0; i < point->part_count; i++) {
-        const struct tm_row_part *part = &point->parts[i];
-        int64_t distance = 0;
-        if (part->partition < 0 || part->start < 0 || part->end < part->start ||
-                part->status > TM_PART_NOT_REACHED) {
-            return "a point's partition is out of bounds";
-        }
-        if (__builtin_sub_overflow(part->lso, part->end, &distance) ||
-                __builtin_sub_overflow(part->high_watermark, part->end, &distance)) {
-            return "a point's watermarks are out of bounds";
-        }
     }
     for (size_t i = 0; i < point->group_count; i++) {
         const struct tm_row_group *group = &point->groups[i];
@@ -359,7 +368,7 @@ static const char *check_point(const struct tm_row_point *point)
             return "a group's offset is out of bounds";
         }
     }
-    return NULL;
+    return check_parts(point);
 }
 
 static const char *check_pack(const struct tm_row_pack *pack)
@@ -429,11 +438,33 @@ static const char *check_bounds(const struct tm_edits *edits)
     return bad;
 }
 
+/* What check_order() does, for rows that are packed. */
+static enum tm_code check_packed_order(const struct tm_row_point *point, struct tm_err *err)
+{
+    struct tm_parts_walk walk = tm_parts_walk(point);
+    struct tm_row_part before;
+    struct tm_row_part part;
+    for (size_t i = 0; tm_parts_next(&walk, &part); i++) {
+        if (i > 0 && by_part(&before, &part) >= 0) {
+            return tm_err_set(err, TM_E_CORRUPT,
+                    "a point's partitions: number %zu is out of order, or there twice", i);
+        }
+        before = part;
+    }
+    return TM_OK;
+}
+
 enum tm_code tm_edits_check(const struct tm_edits *edits, struct tm_err *err)
 {
     struct visitor visitor = {.visit = check_order, .err = err};
     if (!visit_lists(&visitor, edits)) {
         return err->code;
+    }
+    for (size_t i = 0; i < edits->points.count; i++) {
+        const struct tm_row_point *point = &edits->points.at[i];
+        if (point->parts == NULL && check_packed_order(point, err) != TM_OK) {
+            return err->code;
+        }
     }
     const char *bad = check_bounds(edits);
     return bad == NULL ? TM_OK : tm_err_set(err, TM_E_CORRUPT, "%s", bad);

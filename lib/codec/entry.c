@@ -47,6 +47,7 @@ enum tm_code tm_entry_encode(struct tm_edits *edits, const struct tm_entry_place
     TM_BUF_OWN struct tm_buf packed = {0};
     TM_OWN(tm_zstd_free) struct tm_zstd *zstd = tm_zstd_new();
     tm_zstd_pack(zstd, LEVEL, tm_buf_slice(&body), &packed);
+    tm_buf_done(&body); /* a full may be large, and is held once at a time */
     if (TM_ENTRY_HEADER + packed.len + TM_AEAD_TAG > TM_ENTRY_BYTES_MAX) {
         return tm_err_set(err, TM_E_LIMIT, "log entry: larger than an entry may be");
     }
@@ -115,7 +116,10 @@ static enum tm_code check_head(const struct head *head, uint64_t seq,
         return tm_err_set(err, TM_E_CORRUPT, "%s", bad);
     }
     if (!tm_ring_has_epoch(ring, head->epoch)) {
-        return tm_err_set(err, TM_E_KEY, "the key ring has no epoch %" PRIu32, head->epoch);
+        return tm_err_set(err, TM_E_KEY,
+                "the key ring has no epoch %" PRIu32 "; the keys of the vault were rotated; hint: "
+                "open it again (restart the daemon)",
+                head->epoch);
     }
     return TM_OK;
 }
@@ -133,6 +137,7 @@ static enum tm_code read_edits(struct tm_slice object, const struct head *head,
     TM_BUF_OWN struct tm_buf body = {0};
     TM_OWN(tm_zstd_free) struct tm_zstd *zstd = tm_zstd_new();
     code = tm_zstd_unpack(zstd, tm_buf_slice(&packed), TM_ENTRY_BODY_MAX, &body, err);
+    tm_buf_done(&packed);
     if (code != TM_OK) {
         return code;
     }

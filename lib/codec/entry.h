@@ -103,8 +103,9 @@ struct tm_row_point {
     size_t gone_count;
     struct tm_row_topic *topics;
     size_t topic_count;
-    struct tm_row_part *parts;
+    struct tm_row_part *parts; /* NULL: none, or in `packed_parts` */
     size_t part_count;
+    struct tm_slice packed_parts; /* of fulls, which may have millions: codec/parts.h */
     struct tm_row_group *groups;
     size_t group_count;
     struct tm_row_acl *acls;

@@ -6,18 +6,20 @@
 
 /* Data keys ---------------------------------------------------------------------------------- */
 
+enum { SEED_BYTES = 32 }; /* r */
+
 struct tm_data_key { /* lies in locked memory */
     uint8_t bytes[32];
 };
 
-_Static_assert(crypto_box_SEALBYTES + 32 == TM_SEALED_KEY, "sealed data key");
+_Static_assert(crypto_box_SEALBYTES + SEED_BYTES == TM_SEALED_KEY, "sealed data key");
 
 /* DK = BLAKE2b-256(r, key = K_mix): who breaks X25519 one day still needs the ring. */
-static struct tm_data_key *mix(const struct tm_epoch *epoch, const uint8_t seed[32])
+static struct tm_data_key *mix(const struct tm_epoch *epoch, const uint8_t seed[SEED_BYTES])
 {
-    struct tm_data_key *key = tm_secret_alloc(sizeof(*key));
-    (void)crypto_generichash(
-            key->bytes, sizeof(key->bytes), seed, 32, epoch->mix_key, sizeof(epoch->mix_key));
+    struct tm_data_key *key = tm_secret_new(sizeof(*key));
+    (void)crypto_generichash(key->bytes, sizeof(key->bytes), seed, SEED_BYTES, epoch->mix_key,
+            sizeof(epoch->mix_key));
     (void)sodium_mprotect_readonly(key);
     return key;
 }
@@ -26,12 +28,12 @@ struct tm_data_key *tm_data_key_new(
         const struct tm_ring *ring, uint32_t epoch, uint8_t stored[TM_SEALED_KEY])
 {
     const struct tm_epoch *found = tm_ring_find(ring, epoch);
-    uint8_t seed[32];
-    randombytes_buf(seed, sizeof(seed));
-    int bad = crypto_box_seal(stored, seed, sizeof(seed), found->pk);
+    uint8_t *seed = tm_secret_new(SEED_BYTES);
+    randombytes_buf(seed, SEED_BYTES);
+    int bad = crypto_box_seal(stored, seed, SEED_BYTES, found->pk);
     tm_assert(bad == 0); /* only a public key of low order fails, and ours is not */
     struct tm_data_key *key = mix(found, seed);
-    sodium_memzero(seed, sizeof(seed));
+    tm_secret_free(seed);
     return key;
 }
 
@@ -42,18 +44,20 @@ enum tm_code tm_data_key_open(const struct tm_ring *ring, uint32_t epoch,
     if (!ring->can_read) {
         return tm_err_set(err, TM_E_KEY, "data key: the key ring is a writer's, it cannot read");
     }
-    uint8_t seed[32];
-    if (crypto_box_seal_open(seed, stored, TM_SEALED_KEY, found->pk, found->sk) != 0) {
-        return tm_err_set(err, TM_E_CORRUPT, "data key: it was altered, or is of another key ring");
+    uint8_t *seed = tm_secret_new(SEED_BYTES);
+    enum tm_code code = TM_OK;
+    if (crypto_box_seal_open(seed, stored, TM_SEALED_KEY, found->pk, found->sk) == 0) {
+        *out = mix(found, seed);
+    } else {
+        code = tm_err_set(err, TM_E_CORRUPT, "data key: it was altered, or is of another key ring");
     }
-    *out = mix(found, seed);
-    sodium_memzero(seed, sizeof(seed));
-    return TM_OK;
+    tm_secret_free(seed);
+    return code;
 }
 
 void tm_data_key_free(struct tm_data_key *key)
 {
-    sodium_free(key); /* wipes; NULL is fine */
+    tm_secret_free(key);
 }
 
 /* Frames ------------------------------------------------------------------------------------- */
@@ -132,7 +136,7 @@ static void restart(struct tm_proof *proof)
 
 struct tm_proof *tm_proof_new(const struct tm_ring *ring, uint32_t epoch)
 {
-    struct tm_proof *proof = tm_secret_alloc(sizeof(*proof));
+    struct tm_proof *proof = tm_secret_new(sizeof(*proof));
     proof->epoch = tm_ring_find(ring, epoch);
     restart(proof);
     return proof;
@@ -140,7 +144,7 @@ struct tm_proof *tm_proof_new(const struct tm_ring *ring, uint32_t epoch)
 
 void tm_proof_free(struct tm_proof *proof)
 {
-    sodium_free(proof);
+    tm_secret_free(proof);
 }
 
 static void hash_rows(struct tm_proof *proof)

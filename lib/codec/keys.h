@@ -31,9 +31,13 @@ enum {
     TM_SLOT_BYTES_MAX = 84 + 64 * 1024,
     TM_KDF_OPS_MAX = 16,
     TM_KDF_MEM_MAX = 1 << 30, /* bytes; checked before the KDF runs */
+    TM_RING_EPOCHS_MAX = 600, /* what fits a slot's 64 KiB */
 };
 
-/* What opens a slot. Bytes are borrowed; a passphrase is without its trailing newline. */
+/*
+ * What opens a slot. Bytes are borrowed, and belong in locked memory (tm_secret_new()); a passphrase
+ * is without its trailing newline.
+ */
 enum tm_secret_kind { TM_SECRET_KEY_FILE, TM_SECRET_PASSPHRASE };
 struct tm_secret {
     enum tm_secret_kind kind;
@@ -41,6 +45,17 @@ struct tm_secret {
 };
 
 struct tm_ring;
+
+/*
+ * Which key file it is, without saying what is in it: first 8 bytes of BLAKE2b-256 over the file, as 16
+ * hex digits and NUL; what `b2sum -l 256 FILE` begins with. "" for a passphrase: a hash of one could be
+ * guessed at.
+ */
+void tm_secret_fingerprint(const struct tm_secret *secret, char out[17]);
+
+/* Locked, guarded memory; aborts, never NULL. Freeing wipes; NULL is nothing. */
+void *tm_secret_new(size_t size);
+void tm_secret_free(void *at);
 
 /* libsodium, once before anything else of this folder; aborts when it cannot start. */
 void tm_codec_init(void);
@@ -53,6 +68,7 @@ void tm_ring_free(struct tm_ring *ring); /* wipes */
 TM_OWNABLE(struct tm_ring *, tm_ring_free);
 bool tm_ring_can_read(const struct tm_ring *ring);  /* has it the secret keys? */
 uint32_t tm_ring_epoch(const struct tm_ring *ring); /* newest epoch: new packs use it */
+size_t tm_ring_epochs(const struct tm_ring *ring);  /* how many */
 bool tm_ring_has_epoch(const struct tm_ring *ring, uint32_t epoch);
 /* First 8 bytes of BLAKE2b-256 over all public keys, as 16 hex digits and NUL. */
 void tm_ring_fingerprint(const struct tm_ring *ring, char out[17]);
@@ -69,6 +85,7 @@ struct tm_slot_info {
     struct tm_id16 vault_id;
     enum tm_secret_kind kind;
     bool writer;
+    size_t epochs; /* in its ring: its length gives them away. True once it has been opened */
 };
 
 /* Check the layout of a slot object and read what needs no key. TM_E_CORRUPT or TM_E_VERSION. */

@@ -29,11 +29,27 @@ void tm_random(void *out, size_t len)
     randombytes_buf(out, len);
 }
 
-void *tm_secret_alloc(size_t size)
+void *tm_secret_new(size_t size)
 {
     void *at = sodium_malloc(size);
     tm_assert(at != NULL);
     return at;
+}
+
+void tm_secret_free(void *at)
+{
+    sodium_free(at); /* wipes */
+}
+
+void tm_secret_fingerprint(const struct tm_secret *secret, char out[17])
+{
+    uint8_t digest[32];
+    out[0] = '\0';
+    if (secret->kind == TM_SECRET_KEY_FILE) {
+        (void)crypto_generichash(
+                digest, sizeof(digest), secret->bytes.at, secret->bytes.len, NULL, 0);
+        tm_hex(digest, 8, out);
+    }
 }
 
 struct tm_ring *tm_ring_of(size_t count, bool can_read)
@@ -42,7 +58,7 @@ struct tm_ring *tm_ring_of(size_t count, bool can_read)
     struct tm_ring *ring = tm_xalloc(1, sizeof(*ring));
     ring->count = count;
     ring->can_read = can_read;
-    ring->epochs = tm_secret_alloc(count * sizeof(*ring->epochs));
+    ring->epochs = tm_secret_new(count * sizeof(*ring->epochs));
     memset(ring->epochs, 0, count * sizeof(*ring->epochs));
     return ring;
 }
@@ -110,6 +126,11 @@ bool tm_ring_can_read(const struct tm_ring *ring)
 uint32_t tm_ring_epoch(const struct tm_ring *ring)
 {
     return ring->epochs[ring->count - 1].number;
+}
+
+size_t tm_ring_epochs(const struct tm_ring *ring)
+{
+    return ring->count;
 }
 
 /* Newest first: nearly every call asks for that one. */

@@ -9,8 +9,6 @@
 
 #include "codec/keys.h"
 
-enum { TM_RING_EPOCHS_MAX = 600 }; /* what fits a slot's 64 KiB */
-
 /* Invariant of a finished ring: the derived keys belong to `meta_root`; sk is zero or fits pk. */
 struct tm_epoch {
     int64_t created_ms;
@@ -42,8 +40,5 @@ const struct tm_epoch *tm_ring_find(const struct tm_ring *ring, uint32_t epoch);
 /* tm_ring_seal() with a nonce that the caller made and wrote himself: appends ciphertext alone. */
 void tm_ring_seal_under(const uint8_t key[32], const uint8_t nonce[TM_AEAD_NONCE],
         struct tm_slice aad, struct tm_slice plain, struct tm_buf *out);
-
-/* Locked memory; aborts, never NULL. For sodium_free(). */
-void *tm_secret_alloc(size_t size);
 
 #endif

@@ -37,6 +37,7 @@ struct slot_head {
     uint8_t nonce[TM_AEAD_NONCE];
     uint64_t ops;
     uint64_t mem;
+    size_t epochs;
 };
 
 static bool secret_fits(const struct tm_secret *secret)
@@ -90,7 +91,7 @@ static void put_le(uint8_t *at, uint64_t value, size_t len)
 static uint8_t *ring_bytes(const struct tm_ring *ring, bool writer, size_t *len)
 {
     *len = 2 + ring->count * EPOCH_BYTES;
-    uint8_t *bytes = tm_secret_alloc(*len);
+    uint8_t *bytes = tm_secret_new(*len);
     put_le(bytes, ring->count, 2);
     uint8_t *at = bytes + 2;
     for (size_t i = 0; i < ring->count; i++, at += EPOCH_BYTES) {
@@ -128,7 +129,7 @@ enum tm_code tm_slot_encode(const struct tm_ring *ring, const struct tm_id16 *va
     randombytes_buf(head.salt, sizeof(head.salt));
     randombytes_buf(head.nonce, sizeof(head.nonce));
 
-    uint8_t *kek = tm_secret_alloc(32);
+    uint8_t *kek = tm_secret_new(32);
     enum tm_code code = derive_kek(&head, secret, kek, err);
     if (code == TM_OK) {
         size_t start = out->len;
@@ -138,9 +139,9 @@ enum tm_code tm_slot_encode(const struct tm_ring *ring, const struct tm_id16 *va
         tm_buf_reserve(out, len + TM_AEAD_TAG); /* the AAD must not move while it is read */
         tm_ring_seal_under(kek, head.nonce, tm_slice_of(out->at + start, HEAD_BYTES),
                 tm_slice_of(plain, len), out);
-        sodium_free(plain);
+        tm_secret_free(plain);
     }
-    sodium_free(kek);
+    tm_secret_free(kek);
     return code;
 }
 
@@ -195,6 +196,10 @@ static enum tm_code read_head(struct tm_slice object, struct slot_head *head, st
             cipher_len != tm_rd_left(&rd)) {
         return tm_err_set(err, TM_E_CORRUPT, "key slot: its length is not what it says");
     }
+    if ((cipher_len - TM_AEAD_TAG - 2) % EPOCH_BYTES != 0) {
+        return tm_err_set(err, TM_E_CORRUPT, "key slot: no ring has its length");
+    }
+    head->epochs = (cipher_len - TM_AEAD_TAG - 2) / EPOCH_BYTES;
     return TM_OK;
 }
 
@@ -207,6 +212,7 @@ enum tm_code tm_slot_peek(struct tm_slice object, struct tm_slot_info *out, stru
                 .vault_id = head.vault_id,
                 .kind = head.kdf == KDF_KEY_FILE ? TM_SECRET_KEY_FILE : TM_SECRET_PASSPHRASE,
                 .writer = head.ring == RING_WRITER,
+                .epochs = head.epochs,
         };
     }
     return code;
@@ -258,7 +264,7 @@ static enum tm_code open_ring(struct tm_slice object, const struct slot_head *he
 {
     size_t cipher_len = object.len - HEAD_BYTES;
     size_t len = cipher_len - TM_AEAD_TAG;
-    uint8_t *plain = tm_secret_alloc(len);
+    uint8_t *plain = tm_secret_new(len);
     enum tm_code code;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, object.at + HEAD_BYTES,
                 cipher_len, object.at, HEAD_BYTES, object.at + NONCE_AT, kek) != 0) {
@@ -267,7 +273,7 @@ static enum tm_code open_ring(struct tm_slice object, const struct slot_head *he
     } else {
         code = read_ring(tm_slice_of(plain, len), head->ring == RING_FULL, out, err);
     }
-    sodium_free(plain);
+    tm_secret_free(plain);
     return code;
 }
 
@@ -288,11 +294,11 @@ enum tm_code tm_slot_decode(struct tm_slice object, const struct tm_secret *secr
         return tm_err_set(err, TM_E_KEY, "key file: it holds %zu bytes, not %d", secret->bytes.len,
                 TM_KEY_FILE_BYTES);
     }
-    uint8_t *kek = tm_secret_alloc(32);
+    uint8_t *kek = tm_secret_new(32);
     code = derive_kek(&head, secret, kek, err);
     if (code == TM_OK) {
         code = open_ring(object, &head, kek, out, err);
     }
-    sodium_free(kek);
+    tm_secret_free(kek);
     return code;
 }

@@ -21,14 +21,28 @@ struct build {
     bool final;
     bool made_point;
     TM_VEC(struct built_tail) tails; /* what the newest build said, for settle() */
+    bool *added;                     /* of run->packs: those it added */
     int64_t stored_bytes;
-    int64_t gaps;
+    int64_t deduplicated_bytes;
+    int64_t gaps[TM_GAP_CORRUPT_ON_BROKER + 1]; /* by reason */
 };
 
 static struct backup_topic *topic_of(const struct backup_run *run, uint32_t number)
 {
     struct backup_topic *topic = run->numbers.at[number - 1];
     return topic != NULL && !topic->recreated ? topic : NULL;
+}
+
+static void take_run(struct backup_run *run, const struct tm_packed_run *packed)
+{
+    struct backup_topic *topic = topic_of(run, packed->run.stream);
+    if (topic != NULL) {
+        *tm_vec_push(&topic->parts[packed->run.partition].runs) = (struct pending_run){
+                .first = packed->run.first,
+                .end = packed->run.first + packed->run.length,
+                .tail = packed->tail,
+        };
+    }
 }
 
 /* Note the stretches of newly durable packs with their partitions, in offset order. */
@@ -38,16 +52,7 @@ static void take_runs(struct backup_run *run, size_t first_pack)
     for (size_t i = first_pack; i < run->packs.count; i++) {
         const struct tm_packed *pack = &run->packs.at[i];
         for (size_t r = 0; r < pack->runs.count; r++) {
-            const struct tm_packed_run *packed = &pack->runs.at[r];
-            struct backup_topic *topic = topic_of(run, packed->run.stream);
-            if (topic == NULL) {
-                continue;
-            }
-            *tm_vec_push(&topic->parts[packed->run.partition].runs) = (struct pending_run){
-                    .first = packed->run.first,
-                    .end = packed->run.first + packed->run.length,
-                    .tail = packed->tail,
-            };
+            take_run(run, &pack->runs.at[r]);
         }
     }
     pthread_mutex_unlock(&run->lock);
@@ -63,45 +68,10 @@ static bool has_pending(const struct backup_topic *topic)
     return false;
 }
 
-/* Runs ---------------------------------------------------------------------------------------- */
+/* Packs ---------------------------------------------------------------------------------------- */
 
-static int by_place(const void *left, const void *right)
-{
-    const struct tm_run *a = left;
-    const struct tm_run *b = right;
-    if (a->stream != b->stream) {
-        return a->stream < b->stream ? -1 : 1;
-    }
-    if (a->partition != b->partition) {
-        return a->partition < b->partition ? -1 : 1;
-    }
-    return (a->first > b->first) - (a->first < b->first);
-}
-
-/* Join runs that touch: what the log lists is the stretches of a pack, not its blocks. */
-static size_t join_runs(struct tm_run *runs, size_t count)
-{
-    qsort(runs, count, sizeof(*runs), by_place);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct tm_run *last = kept > 0 ? &runs[kept - 1] : NULL;
-        const struct tm_run *next = &runs[i];
-        if (last == NULL || last->stream != next->stream || last->partition != next->partition ||
-                last->first + last->length != next->first) {
-            runs[kept++] = *next;
-            continue;
-        }
-        last->length += next->length;
-        last->count += next->count;
-        last->bytes += next->bytes;
-        last->largest = next->largest > last->largest ? next->largest : last->largest;
-        last->ts_min = next->ts_min < last->ts_min ? next->ts_min : last->ts_min;
-        last->ts_max = next->ts_max > last->ts_max ? next->ts_max : last->ts_max;
-    }
-    return kept;
-}
-
-static void add_pack(struct backup_run *run, const struct tm_packed *pack, struct tm_edits *edits)
+/* False: all of it was given up, and it is an orphan, for the sweep, unless another refers to it. */
+static bool add_pack(struct backup_run *run, const struct tm_packed *pack, struct tm_edits *edits)
 {
     struct tm_run *runs = tm_arena_alloc(
             &edits->arena, pack->runs.count > 0 ? pack->runs.count : 1, sizeof(*runs));
@@ -113,17 +83,15 @@ static void add_pack(struct backup_run *run, const struct tm_packed *pack, struc
             runs[count++].stream = topic->assigned;
         }
     }
-    count = count > 0 ? join_runs(runs, count) : 0;
+    count = count > 0 ? tm_runs_join(runs, count) : 0;
     if (count == 0) {
-        return; /* all of it was given up: an orphan, for the sweep */
+        return false;
     }
-    *tm_vec_push(&edits->packs) = (struct tm_row_pack){
-            .name = pack->name,
-            .size = pack->size,
-            .stored_ms = pack->stored_ms,
-            .runs = runs,
-            .run_count = count,
-    };
+    struct tm_row_pack row = tm_backup_pack_row(pack, edits);
+    row.runs = runs;
+    row.run_count = count;
+    *tm_vec_push(&edits->packs) = row;
+    return true;
 }
 
 /* Partitions ---------------------------------------------------------------------------------- */
@@ -239,6 +207,17 @@ static enum tm_code take_tails(
     return code;
 }
 
+/* Retention may have freed, since the plan, what this point would be the first to have. */
+static enum tm_code check_freed(const struct backup_topic *topic, struct tm_err *err)
+{
+    bool freed = false;
+    TM_TRY(tm_backup_has_freed(topic, &freed, err));
+    return !freed ? TM_OK
+                  : tm_err_set(err, TM_E_CONFLICT,
+                            "topic %s: what was stored of it has been freed meanwhile",
+                            topic->info->name);
+}
+
 /* Which stream the topic's rows go to: the one planned on, or a new one with the next free id. */
 static enum tm_code resolve_stream(const struct build *build, struct backup_topic *topic,
         uint32_t *next_id, struct tm_edits *edits, struct tm_err *err)
@@ -254,7 +233,8 @@ static enum tm_code resolve_stream(const struct build *build, struct backup_topi
             return tm_err_set(err, TM_E_CONFLICT,
                     "topic %s: another writer has begun a new incarnation", topic->info->name);
         }
-        return take_tails(build, topic, err);
+        TM_TRY(take_tails(build, topic, err));
+        return build->final ? check_freed(topic, err) : TM_OK;
     }
     if (newest.incarnation + 1 != topic->stream.incarnation) {
         return tm_err_set(err, TM_E_CONFLICT,
@@ -275,7 +255,19 @@ static enum tm_code resolve_stream(const struct build *build, struct backup_topi
 
 static bool takes_part(const struct build *build, const struct backup_topic *topic)
 {
-    return !topic->recreated && (build->final || has_pending(topic));
+    return !topic->recreated && !topic->failed && (build->final || has_pending(topic));
+}
+
+static enum tm_code add_topic(struct build *build, struct backup_topic *topic, uint32_t *next_id,
+        struct tm_edits *edits, struct tm_err *err)
+{
+    TM_TRY(resolve_stream(build, topic, next_id, edits, err));
+    for (size_t p = 0; p < topic->part_count; p++) {
+        if (!topic->parts[p].unanswered) {
+            add_tail(build, topic, &topic->parts[p], edits);
+        }
+    }
+    return TM_OK;
 }
 
 static enum tm_code add_topics(struct build *build, struct tm_edits *edits, struct tm_err *err)
@@ -286,23 +278,18 @@ static enum tm_code add_topics(struct build *build, struct tm_edits *edits, stru
     TM_TRY(tm_catalog_last_ids(run->options->catalog, &last_stream, &last_point, err));
     last_stream++;
     build->tails.count = 0;
-    for (size_t t = 0; t < run->count; t++) {
+    enum tm_code code = TM_OK;
+    for (size_t t = 0; code == TM_OK && t < run->count; t++) {
         struct backup_topic *topic = &run->at[t];
         topic->assigned = 0;
-        if (!takes_part(build, topic)) {
-            continue;
-        }
-        TM_TRY(resolve_stream(build, topic, &last_stream, edits, err));
-        for (size_t p = 0; p < topic->part_count; p++) {
-            if (!topic->parts[p].unanswered) {
-                add_tail(build, topic, &topic->parts[p], edits);
-            }
+        if (takes_part(build, topic)) {
+            code = add_topic(build, topic, &last_stream, edits, err);
         }
     }
-    for (size_t i = 0; i < run->packs.count; i++) {
-        add_pack(run, &run->packs.at[i], edits);
+    for (size_t i = 0; code == TM_OK && i < run->packs.count; i++) {
+        build->added[i] = add_pack(run, &run->packs.at[i], edits);
     }
-    return TM_OK;
+    return code == TM_OK ? tm_backup_add_deps(run, build->added, edits, err) : code;
 }
 
 static enum tm_code add_point(struct build *build, struct tm_edits *edits, struct tm_err *err)
@@ -321,14 +308,19 @@ static enum tm_code add_point(struct build *build, struct tm_edits *edits, struc
 
 static void remember(struct build *build, const struct tm_edits *edits)
 {
+    const tm_packed_list *packs = &build->run->packs;
     build->stored_bytes = 0;
-    build->gaps = 0;
+    build->deduplicated_bytes = 0;
+    memset(build->gaps, 0, sizeof(build->gaps));
+    for (size_t i = 0; i < packs->count; i++) {
+        build->deduplicated_bytes += build->added[i] ? packs->at[i].deduplicated_bytes : 0;
+    }
     for (size_t i = 0; i < edits->packs.count; i++) {
         build->stored_bytes += (int64_t)edits->packs.at[i].size;
     }
     for (size_t i = 0; i < edits->gaps.count; i++) {
         enum tm_gap_reason reason = edits->gaps.at[i].reason;
-        build->gaps += reason != TM_GAP_NO_RECORDS && reason != TM_GAP_SKIPPED ? 1 : 0;
+        build->gaps[reason] += reason != TM_GAP_NO_RECORDS && reason != TM_GAP_SKIPPED ? 1 : 0;
     }
 }
 
@@ -372,18 +364,23 @@ static void settle_part(struct backup_part *part, const struct tm_row_tail *row)
     part->committed = row->next;
 }
 
+static void count_run(struct backup_run *run, const struct tm_run *stored)
+{
+    struct backup_topic *topic = topic_of(run, stored->stream);
+    if (topic != NULL) {
+        topic->messages += stored->count;
+        topic->bytes += stored->bytes;
+        run->result->messages_count += stored->count;
+        run->result->source_bytes += stored->bytes;
+    }
+}
+
 static void count_stored(struct backup_run *run)
 {
     for (size_t i = 0; i < run->packs.count; i++) {
         const struct tm_packed *pack = &run->packs.at[i];
         for (size_t r = 0; r < pack->runs.count; r++) {
-            struct backup_topic *topic = topic_of(run, pack->runs.at[r].run.stream);
-            if (topic != NULL) {
-                topic->messages += pack->runs.at[r].run.count;
-                topic->bytes += pack->runs.at[r].run.bytes;
-                run->result->messages_count += pack->runs.at[r].run.count;
-                run->result->source_bytes += pack->runs.at[r].run.bytes;
-            }
+            count_run(run, &pack->runs.at[r].run);
         }
     }
 }
@@ -394,11 +391,16 @@ static void settle(struct build *build)
     pthread_mutex_lock(&run->lock);
     count_stored(run);
     run->result->stored_bytes += build->stored_bytes;
-    run->result->gaps_count += build->gaps;
+    run->result->deduplicated_bytes += build->deduplicated_bytes;
+    for (size_t r = 0; r < sizeof(build->gaps) / sizeof(build->gaps[0]); r++) {
+        run->result->gaps_count += build->gaps[r];
+        run->result->gaps_by_reason[r] += build->gaps[r];
+    }
     /* A topic that started anew after the build belongs to its new stream already. */
     for (size_t t = 0; t < run->count; t++) {
         struct backup_topic *topic = &run->at[t];
         if (topic->assigned != 0 && topic->number == topic->built_as) {
+            topic->begun |= topic->stream.id == 0 && topic->stream.incarnation > 1;
             topic->stream.id = topic->assigned;
         }
     }
@@ -409,7 +411,7 @@ static void settle(struct build *build)
         }
     }
     pthread_mutex_unlock(&run->lock);
-    tm_packed_list_done(&run->packs);
+    tm_backup_settle_content(run, build->added);
 }
 
 /* Identity ------------------------------------------------------------------------------------ */
@@ -468,17 +470,20 @@ enum tm_code tm_backup_commit(struct backup_run *run, bool final, struct tm_err 
     TM_FAULT("job.backup.cut");
 
     struct build build = {.run = run, .final = final};
+    build.added = tm_xalloc(run->packs.count + 1, sizeof(*build.added));
     struct tm_fold fold = tm_catalog_fold(run->options->catalog);
     enum tm_code code = tm_vault_commit(
             run->options->vault, &fold, build_edits, &build, &run->result->head, err);
     if (code == TM_OK) {
         settle(&build);
+        tm_backup_show_lag(run);
     } else if (code == TM_E_EXISTS) {
         *err = (struct tm_err){0};
         run->result->unchanged = true;
         code = TM_OK;
     }
     tm_vec_done(&build.tails);
+    free(build.added);
     TM_FAULT("job.backup.committed");
     return code;
 }

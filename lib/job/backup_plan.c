@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "catalog/holes.h"
+#include "catalog/retained.h"
 #include "job/backup_run.h"
 
 enum { REQUEST_MS = 30 * 1000 };
@@ -37,11 +39,11 @@ static void tell_of_empty_entries(struct backup_run *run, const struct tm_topic_
         }
         const char *text = tm_select_entry(select, entry);
         if (!met && tm_select_entry_is_name(select, entry)) {
-            tm_backup_fail(run, text, -1, "topic-missing", "the cluster has no topic of this name");
+            tm_backup_missing(run, text);
         } else if (!met) {
             char detail[TM_SELECT_PATTERN_MAX + 64];
             (void)snprintf(detail, sizeof(detail), "no topic matches \"%s\"", text);
-            tm_job_note_add(&run->result->warnings, run->arena, "pattern-empty", NULL, -1, detail);
+            tm_backup_warn(run, NULL, -1, "pattern-empty", detail);
         }
     }
 }
@@ -58,7 +60,7 @@ static void tell_of_missing(struct backup_run *run, const struct tm_topic_list *
         if (!tm_select_matches(run->options->select, name)) {
             tm_backup_fail(run, name, -1, "topic-missing", "the policy does not select this topic");
         } else if (!there) {
-            tm_backup_fail(run, name, -1, "topic-missing", "the cluster has no topic of this name");
+            tm_backup_missing(run, name);
         }
     }
 }
@@ -81,7 +83,7 @@ static void select_topics(struct backup_run *run)
     list->count = kept;
 }
 
-/* Leave out the topics that the cluster does not describe: they fail, and stay in the point. */
+/* Leave out the topics that the cluster lists with an error: they fail, and stay in the point. */
 static void drop_unreadable(struct backup_run *run)
 {
     struct tm_topic_list *list = &run->topics;
@@ -98,13 +100,41 @@ static void drop_unreadable(struct backup_run *run)
     list->count = kept;
 }
 
+/* Topics that were listed and cannot be described: nothing of them can be trusted to belong. */
+static void fail_undescribed(struct backup_run *run)
+{
+    for (size_t t = 0; t < run->count; t++) {
+        struct backup_topic *topic = &run->at[t];
+        if (topic->info->code != TM_OK) {
+            topic->failed = true;
+            topic->part_count = 0;
+            tm_backup_fail(run, topic->info->name, -1, "topic-unreadable", topic->info->error);
+        }
+    }
+}
+
+static void take_offsets(
+        struct backup_run *run, struct backup_part *part, const struct tm_offsets *row)
+{
+    if (row->code != TM_OK) {
+        part->unanswered = true;
+        part->state = PART_FAILED;
+        tm_backup_fail(run, row->topic, part->partition, "offsets", row->error);
+        return;
+    }
+    part->log_start = row->log_start;
+    part->lso = row->lso;
+    part->high_watermark = row->high_watermark;
+    part->end = run->options->read_uncommitted ? part->high_watermark : part->lso;
+}
+
 static enum tm_code ask_offsets(struct backup_run *run, struct tm_err *err)
 {
     size_t total = 0;
     for (size_t t = 0; t < run->count; t++) {
         total += run->at[t].part_count;
     }
-    struct tm_offsets *rows = tm_arena_alloc(run->arena, total > 0 ? total : 1, sizeof(*rows));
+    struct tm_offsets *rows = tm_arena_alloc(run->arena, total + 1, sizeof(*rows));
     size_t at = 0;
     for (size_t t = 0; t < run->count; t++) {
         for (size_t p = 0; p < run->at[t].part_count; p++) {
@@ -117,19 +147,8 @@ static enum tm_code ask_offsets(struct backup_run *run, struct tm_err *err)
                        : tm_kafka_offsets(run->options->kafka, rows, total, request_ms(run), err);
     at = 0;
     for (size_t t = 0; code == TM_OK && t < run->count; t++) {
-        struct backup_topic *topic = &run->at[t];
-        for (size_t p = 0; p < topic->part_count; p++, at++) {
-            struct backup_part *part = &topic->parts[p];
-            if (rows[at].code != TM_OK) {
-                part->unanswered = true;
-                part->state = PART_FAILED;
-                tm_backup_fail(run, topic->info->name, part->partition, "offsets", rows[at].error);
-                continue;
-            }
-            part->log_start = rows[at].log_start;
-            part->lso = rows[at].lso;
-            part->high_watermark = rows[at].high_watermark;
-            part->end = run->options->read_uncommitted ? part->high_watermark : part->lso;
+        for (size_t p = 0; p < run->at[t].part_count; p++) {
+            take_offsets(run, &run->at[t].parts[p], &rows[at++]);
         }
     }
     return code;
@@ -156,7 +175,7 @@ static enum tm_code load_tails(struct backup_topic *topic, struct tm_err *err)
         part->named = true;
         part->tail = tails[i];
     }
-    return code;
+    return code == TM_OK ? tm_backup_load_watch(topic, err) : code;
 }
 
 /* docs/format.md, "Streams": the signs that need no reading. NULL: none of them. */
@@ -178,18 +197,37 @@ static const char *other_lineage(const struct backup_topic *topic)
     return NULL;
 }
 
-static enum tm_gap_reason why_gone(const struct backup_part *part, const struct backup_topic *topic)
+enum tm_code tm_backup_has_freed(const struct backup_topic *topic, bool *freed, struct tm_err *err)
 {
-    if (!topic->config_known) {
-        return TM_GAP_UNKNOWN;
-    }
-    for (size_t i = 0; i < topic->config.set_count; i++) {
-        const struct tm_property *set = &topic->config.set[i];
-        if (strcmp(set->name, "retention.ms") == 0 || strcmp(set->name, "retention.bytes") == 0) {
-            return TM_GAP_RETENTION;
+    const struct backup_run *run = topic->run;
+    struct tm_catalog *catalog = run->options->catalog;
+    bool has = false;
+    *freed = false;
+    TM_TRY(tm_catalog_policy_has(catalog, run->cluster_id, tm_slice_str(run->options->policy),
+            topic->stream.id, &has, err));
+    for (size_t p = 0; !has && !*freed && p < topic->part_count; p++) {
+        const struct backup_part *part = &topic->parts[p];
+        struct tm_holes_range range = {
+                topic->stream.id, part->partition, part->log_start, part->tail.next};
+        if (part->named && !part->unanswered) {
+            TM_TRY(tm_holes_any(catalog, &range, freed, err));
         }
     }
-    return part->tail.back > 0 ? TM_GAP_UNKNOWN : TM_GAP_RETENTION;
+    return TM_OK;
+}
+
+/* Why the topic has to be read from its start as another stream; NULL: it goes on where it was. */
+static enum tm_code judge_topic(struct backup_topic *topic, const char **why, struct tm_err *err)
+{
+    bool freed = false;
+    *why = other_lineage(topic);
+    if (*why == NULL) {
+        TM_TRY(tm_backup_has_freed(topic, &freed, err));
+    }
+    if (freed) {
+        *why = "records that the cluster still has were freed while no point had the topic";
+    }
+    return *why == NULL ? tm_backup_missed_tombstones(topic, why, err) : TM_OK;
 }
 
 /* Pass over [next, end) of the partition, for that reason. */
@@ -207,7 +245,7 @@ static void skip_to(struct backup_part *part, int64_t end, enum tm_gap_reason re
 /* The log starts above what is stored of it: what lay in between was never captured. */
 static void note_gap(struct backup_topic *topic, struct backup_part *part)
 {
-    enum tm_gap_reason reason = why_gone(part, topic);
+    enum tm_gap_reason reason = tm_backup_why_gone(topic, part);
     char detail[160];
     (void)snprintf(detail, sizeof(detail),
             "offsets %" PRId64 " to %" PRId64 " were gone from the source before they were "
@@ -249,21 +287,29 @@ static void plan_topic(struct backup_topic *topic)
     }
 }
 
+static void number_topic(struct backup_run *run, struct backup_topic *topic)
+{
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+    *tm_vec_push(&run->numbers) = topic;
+    topic->number = ++run->last_number;
+}
+
 void tm_backup_reincarnate(struct backup_topic *topic)
 {
     struct backup_run *run = topic->run;
     pthread_mutex_lock(&run->lock);
     if (topic->number > 0) {
-        run->numbers.at[topic->number - 1] =
-                NULL; /* what was read for the old one is not committed */
+        run->numbers.at[topic->number - 1] = NULL; /* what was read of it is not committed */
     }
-    *tm_vec_push(&run->numbers) = topic;
-    topic->number = ++run->last_number;
+    number_topic(run, topic);
     topic->stream = (struct tm_stream){.incarnation = topic->stream.incarnation + 1};
     topic->shrunk = false;
+    topic->passed = 0;
+    topic->whole_ms = 0;
     for (size_t p = 0; p < topic->part_count; p++) {
         struct backup_part *part = &topic->parts[p];
         part->named = false;
+        part->watch = (struct tm_watch){0};
         part->runs.count = 0;
         part->gaps.count = 0;
     }
@@ -281,19 +327,27 @@ static void capture_configs(struct backup_run *run)
     }
     struct tm_err err = {0};
     run->configs_asked = true;
+    /* Asked in any case: whether a topic is compacted says what to make of a record that is gone. */
+    bool kept = !run->options->no_configs;
+    run->configs_unknown = !kept;
     if (run->count > 0 && tm_kafka_topic_configs(run->options->kafka, rows, run->count,
                                   request_ms(run), run->arena, &err) != TM_OK) {
         run->configs_unknown = true;
-        tm_job_note_add(&run->result->warnings, run->arena, "configs-unknown", NULL, -1, err.msg);
+        if (kept &&
+                err.code == TM_E_UNSUPPORTED) { /* as ever: not worth a line in each run's log */
+            tm_job_note_add(
+                    &run->result->warnings, run->arena, "configs-unknown", NULL, -1, err.msg);
+        } else if (kept) {
+            tm_backup_warn(run, NULL, -1, "configs-unknown", err.msg);
+        }
         return;
     }
     for (size_t t = 0; t < run->count; t++) {
         run->at[t].config = rows[t];
         run->at[t].config_known = rows[t].code == TM_OK;
-        if (rows[t].code != TM_OK) {
-            run->configs_unknown = true;
-            tm_job_note_add(&run->result->warnings, run->arena, "configs-unknown", rows[t].topic,
-                    -1, rows[t].error);
+        run->configs_unknown |= rows[t].code != TM_OK;
+        if (kept && rows[t].code != TM_OK) {
+            tm_backup_warn(run, rows[t].topic, -1, "configs-unknown", rows[t].error);
         }
     }
 }
@@ -312,76 +366,86 @@ static void make_topics(struct backup_run *run)
         for (size_t p = 0; p < topic->part_count; p++) {
             topic->parts[p].partition = (int32_t)p;
         }
-        topic->number = ++run->last_number;
-        *tm_vec_push(&run->numbers) = topic;
+        number_topic(run, topic);
     }
 }
 
+/*
+ * First what is stored, then what there is: another run may commit in between, and what it has stored
+ * by then would lie above log ends that were asked for before, as if the topic had been cut off.
+ */
 static enum tm_code ask_cluster(struct backup_run *run, struct tm_err *err)
 {
     struct tm_kafka *kafka = run->options->kafka;
-    enum tm_code code =
-            tm_kafka_cluster_id(kafka, request_ms(run), run->arena, &run->cluster_id, err);
-    if (code == TM_OK) {
-        code = tm_kafka_topics(kafka, request_ms(run), &run->topics, err);
+    TM_TRY(tm_kafka_cluster_id(kafka, request_ms(run), run->arena, &run->cluster_id, err));
+    TM_TRY(tm_kafka_topics(kafka, request_ms(run), &run->topics, err));
+    select_topics(run);
+    drop_unreadable(run);
+    make_topics(run);
+    enum tm_code code = TM_OK;
+    for (size_t t = 0; code == TM_OK && t < run->count; t++) {
+        code = load_tails(&run->at[t], err);
     }
     if (code == TM_OK) {
-        select_topics(run);
         code = tm_kafka_topic_ids(kafka, request_ms(run), &run->topics, err);
     }
+    run->planned_ms = tm_now_ms();
     if (code == TM_OK) {
-        drop_unreadable(run);
-        make_topics(run);
+        fail_undescribed(run);
         code = ask_offsets(run, err);
     }
-    return code;
+    return code == TM_OK ? tm_backup_watch_transactions(run, err) : code;
+}
+
+static bool is_as_stored(const struct backup_topic *topic)
+{
+    bool same = topic->stream.id != 0;
+    for (size_t p = 0; same && p < topic->part_count; p++) {
+        const struct backup_part *part = &topic->parts[p];
+        same = part->named && part->tail.next == part->end && part->log_start <= part->tail.next;
+    }
+    return same;
 }
 
 /* Does any partition look other than the vault has it? Then what goes with the data is read too. */
 static bool any_news(const struct backup_run *run)
 {
-    for (size_t t = 0; t < run->count; t++) {
-        const struct backup_topic *topic = &run->at[t];
-        if (topic->stream.id == 0) {
-            return true;
-        }
-        for (size_t p = 0; p < topic->part_count; p++) {
-            const struct backup_part *part = &topic->parts[p];
-            if (!part->named || part->tail.next != part->end || part->log_start > part->tail.next) {
-                return true;
-            }
-        }
+    bool news = false;
+    for (size_t t = 0; !news && t < run->count; t++) {
+        news = !is_as_stored(&run->at[t]);
     }
-    return false;
+    return news;
 }
 
 enum tm_code tm_backup_plan(struct backup_run *run, struct tm_err *err)
 {
     atomic_store(&run->env->progress->phase, TM_PHASE_PLANNING);
-    enum tm_code code = ask_cluster(run, err);
-    for (size_t t = 0; code == TM_OK && t < run->count; t++) {
-        code = load_tails(&run->at[t], err);
-    }
-    if (code != TM_OK) {
+    if (ask_cluster(run, err) != TM_OK) {
         return tm_err_wrap(err, "policy %s: plan", run->options->policy);
     }
-    if (any_news(run)) {
+    bool news = any_news(run);
+    if (news) {
         capture_configs(run);
     }
+    tm_backup_capture_groups(run, news);
     for (size_t t = 0; t < run->count; t++) {
         struct backup_topic *topic = &run->at[t];
-        const char *why = topic->stream.id != 0 ? other_lineage(topic) : NULL;
+        bool judge = topic->stream.id != 0 && !topic->failed;
+        const char *why = NULL;
+        if (judge && judge_topic(topic, &why, err) != TM_OK) {
+            return tm_err_wrap(err, "policy %s: plan", run->options->policy);
+        }
         if (topic->stream.id == 0) {
             topic->stream.incarnation = 1;
         }
         if (why != NULL) {
-            tm_job_note_add(&run->result->warnings, run->arena, "new-incarnation",
-                    topic->info->name, -1, why);
+            tm_backup_warn(run, topic->info->name, -1, "new-incarnation", why);
             tm_backup_reincarnate(topic);
         } else {
             plan_topic(topic);
         }
         run->todo += topic->news ? 1 : 0;
     }
+    tm_backup_warn_headroom(run);
     return TM_OK;
 }

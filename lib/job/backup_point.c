@@ -11,6 +11,7 @@ struct rows {
     TM_VEC(struct tm_row_part) parts;
     TM_VEC(struct tm_row_topic) topics;
     TM_VEC(uint32_t) gone;
+    tm_backup_group_rows groups;
 };
 
 static void rows_done(struct rows *rows)
@@ -18,6 +19,7 @@ static void rows_done(struct rows *rows)
     tm_vec_done(&rows->parts);
     tm_vec_done(&rows->topics);
     tm_vec_done(&rows->gone);
+    tm_vec_done(&rows->groups);
 }
 
 static const struct tm_row_part *find_part(
@@ -74,10 +76,13 @@ static void add_part(struct rows *rows, const struct backup_topic *topic,
         return;
     }
     int64_t end = part->watermark;
+    /* A run that was held up for long: what lies below the newest point's start may be freed by now. */
+    bool later = old != NULL && old->start > part->log_start;
+    int64_t start = later ? old->start : part->log_start;
     *tm_vec_push(&rows->parts) = (struct tm_row_part){
             .stream = topic->assigned,
             .partition = part->partition,
-            .start = part->log_start < end ? part->log_start : end,
+            .start = start < end ? start : end,
             .end = end,
             .lso = part->lso,
             .high_watermark = part->high_watermark,
@@ -100,7 +105,7 @@ static void add_topic(struct rows *rows, struct tm_edits *edits, const struct ba
             .partitions = (uint32_t)topic->part_count,
             .replication_factor = (uint32_t)topic->info->replication_factor,
     };
-    if (topic->config_known) {
+    if (topic->config_known && !topic->run->options->no_configs) {
         row.config_count = topic->config.set_count;
         row.configs = tm_arena_alloc(
                 &edits->arena, row.config_count > 0 ? row.config_count : 1, sizeof(*row.configs));
@@ -212,6 +217,7 @@ static void collect(struct backup_run *run, struct tm_edits *edits, const struct
     }
     find_gone(run, newest, rows);
     keep_changed(rows, &newest->row);
+    tm_backup_group_changes(run, &newest->row, edits, &rows->groups);
 }
 
 static bool is_gone(const struct rows *rows, uint32_t stream)
@@ -241,7 +247,7 @@ static bool keeps_partial(
 static uint32_t point_flags(
         const struct backup_run *run, const struct rows *rows, const struct tm_row_point *newest)
 {
-    uint32_t flags = TM_POINT_GROUPS_UNKNOWN;
+    uint32_t flags = tm_backup_groups_unknown(run, newest) ? TM_POINT_GROUPS_UNKNOWN : 0;
     bool partial = run->result->failures.count > 0 || keeps_partial(run, rows, newest);
     bool unknown = run->configs_unknown;
     for (size_t t = 0; t < run->count; t++) {
@@ -267,6 +273,11 @@ static void copy_rows(struct tm_edits *edits, const struct rows *rows, struct tm
     point->topics = tm_arena_alloc(arena, rows->topics.count + 1, sizeof(*point->topics));
     point->gone_count = rows->gone.count;
     point->gone = tm_arena_alloc(arena, rows->gone.count + 1, sizeof(*point->gone));
+    point->group_count = rows->groups.count;
+    point->groups = tm_arena_alloc(arena, rows->groups.count + 1, sizeof(*point->groups));
+    if (rows->groups.count > 0) {
+        memcpy(point->groups, rows->groups.at, rows->groups.count * sizeof(*point->groups));
+    }
     if (rows->parts.count > 0) {
         memcpy(point->parts, rows->parts.at, rows->parts.count * sizeof(*point->parts));
     }
@@ -288,14 +299,15 @@ static int by_text(const void *left, const void *right)
 static void add_mark(const struct backup_run *run, struct tm_edits *edits, uint64_t point)
 {
     const struct tm_backup_options *options = run->options;
-    if (options->note == NULL && options->tag_count == 0) {
+    if (options->note == NULL && options->tag_count == 0 && options->hold_until_ms == 0) {
         return;
     }
     struct tm_row_mark mark = {
             .point = point,
             .note = tm_slice_str(options->note != NULL ? options->note : ""),
             .tags = tm_arena_alloc(&edits->arena, options->tag_count + 1, sizeof(*mark.tags)),
-            .hold_reason = tm_slice_str(""),
+            .hold_until_ms = options->hold_until_ms,
+            .hold_reason = tm_slice_str(options->hold_reason != NULL ? options->hold_reason : ""),
     };
     for (size_t i = 0; i < options->tag_count; i++) {
         mark.tags[i] = tm_slice_str(options->tags[i]);
@@ -345,12 +357,14 @@ enum tm_code tm_backup_point(struct backup_run *run, struct tm_edits *edits,
     collect(run, edits, newest, &rows);
     uint32_t flags = point_flags(run, &rows, &newest->row);
     bool differs = newest->row.id == 0 || rows.parts.count > 0 || rows.topics.count > 0 ||
-                   rows.gone.count > 0 || edits->packs.count > 0;
-    bool asked = run->options->note != NULL || run->options->tag_count > 0;
+                   rows.gone.count > 0 || rows.groups.count > 0 || edits->packs.count > 0;
+    bool asked = run->options->note != NULL || run->options->tag_count > 0 ||
+                 run->options->hold_until_ms != 0;
     /* A run that is partial for want of a topic, and so was the one before, tells nothing new. */
     bool worse = (flags & TM_POINT_PARTIAL) != (newest->row.flags & TM_POINT_PARTIAL);
+    bool learnt = (newest->row.flags & ~flags & TM_POINT_GROUPS_UNKNOWN) != 0;
     enum tm_code code = TM_OK;
-    *made = differs || asked || worse;
+    *made = differs || asked || worse || learnt;
     if (*made) {
         code = add_row(run, edits, &rows, flags, err);
     }

@@ -5,30 +5,11 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "job/backup_run.h"
+#include "base/fault.h"
+#include "job/backup_worker.h"
 #include "job/claim.h"
-#include "kafka/reader.h"
 
-enum {
-    ACTIVE_MAX = 32, /* partitions read side by side by a worker: a fetch answer each is buffered */
-    WAIT_MS = 200,   /* between looks at cancel and deadline, */
-    LOOK_RECORDS = 512, /* and so many records */
-};
-
-/* What a worker has in hand. */
-struct worker {
-    struct backup_topic *topic;
-    struct backup_run *run;
-    struct tm_reader *reader;
-    struct tm_block **open;  /* one for each partition; NULL: none */
-    struct tm_block *shared; /* small runs of finished partitions */
-    size_t open_bytes;       /* memory of `open` */
-    size_t next_start;       /* partitions below were started or need no reading */
-    bool reading;            /* past the fence: started partitions count as running */
-    unsigned since_look;     /* records taken since cancel and deadline were looked at */
-    struct tm_err err;       /* set: the vault side failed, and the whole run with it */
-    bool diverged;           /* the log is not the one that is stored: begin a new incarnation */
-};
+enum { LOOK_RECORDS = 512 }; /* between looks at cancel and deadline */
 
 bool tm_backup_stopping(const struct backup_run *run)
 {
@@ -37,7 +18,7 @@ bool tm_backup_stopping(const struct backup_run *run)
 }
 
 /* Where the topic's partitions stand, into the job's progress (+1) or out of it again (-1). */
-static void count_parts(const struct worker *worker, int64_t by)
+static void count_parts(const struct backup_worker *worker, int64_t by)
 {
     struct tm_progress *progress = worker->run->env->progress;
     for (size_t p = 0; p < worker->topic->part_count; p++) {
@@ -54,7 +35,7 @@ static void count_parts(const struct worker *worker, int64_t by)
     }
 }
 
-static void count_messages(struct worker *worker, const struct tm_record *record)
+static void count_messages(struct backup_worker *worker, const struct tm_record *record)
 {
     struct tm_progress *progress = worker->run->env->progress;
     size_t bytes = tm_record_length(record);
@@ -63,7 +44,7 @@ static void count_messages(struct worker *worker, const struct tm_record *record
 }
 
 /* Give a filled block to the packer. */
-static void put_block(struct worker *worker, struct tm_block *block)
+static void put_block(struct backup_worker *worker, struct tm_block *block)
 {
     if (worker->err.code != TM_OK) {
         tm_block_free(block);
@@ -75,7 +56,7 @@ static void put_block(struct worker *worker, struct tm_block *block)
 }
 
 /* Close the open block of a partition and put it; its run ends where it is. */
-static void put_open(struct worker *worker, size_t part)
+static void put_open(struct backup_worker *worker, size_t part)
 {
     struct tm_block *block = TM_TAKE(worker->open[part]);
     if (block != NULL) {
@@ -85,7 +66,7 @@ static void put_open(struct worker *worker, size_t part)
 }
 
 /* The last run of a finished partition: into the block that such runs share. */
-static void share_open(struct worker *worker, size_t part, int64_t end)
+static void share_open(struct backup_worker *worker, size_t part, int64_t end)
 {
     struct tm_block *block = TM_TAKE(worker->open[part]);
     worker->open_bytes -= tm_block_memory(block);
@@ -102,7 +83,7 @@ static void share_open(struct worker *worker, size_t part, int64_t end)
     tm_block_free(block);
 }
 
-static void put_largest(struct worker *worker)
+static void put_largest(struct backup_worker *worker)
 {
     size_t largest = 0;
     for (size_t p = 1; p < worker->topic->part_count; p++) {
@@ -115,7 +96,7 @@ static void put_largest(struct worker *worker)
     put_open(worker, largest);
 }
 
-static struct tm_block *begin_block(struct worker *worker, const struct backup_part *part)
+static struct tm_block *begin_block(struct backup_worker *worker, const struct backup_part *part)
 {
     struct tm_block *block = tm_block_new(tm_vault_ring(worker->run->options->vault),
             &worker->run->params, worker->topic->number);
@@ -124,7 +105,7 @@ static struct tm_block *begin_block(struct worker *worker, const struct backup_p
 }
 
 static void take_record(
-        struct worker *worker, struct backup_part *part, const struct tm_record *record)
+        struct backup_worker *worker, struct backup_part *part, const struct tm_record *record)
 {
     size_t p = (size_t)part->partition;
     if (part->has_stored && part->stored.back > 0 && record->leader_epoch >= 0 &&
@@ -152,26 +133,30 @@ static void take_record(
     }
 }
 
-static void note_no_records(struct worker *worker, struct backup_part *part, int64_t end)
+/* Pass over [next, end) of the partition, for that reason. */
+static void note_gap(struct backup_worker *worker, struct backup_part *part, int64_t end,
+        enum tm_gap_reason reason)
 {
     struct tm_row_gap gap = {
             .partition = part->partition,
             .from = part->next,
             .length = end - part->next,
-            .reason = TM_GAP_NO_RECORDS,
+            .reason = reason,
     };
     pthread_mutex_lock(&worker->run->lock);
     *tm_vec_push(&part->gaps) = gap;
+    worker->topic->passed += reason == TM_GAP_CORRUPT_ON_BROKER ? gap.length : 0;
     pthread_mutex_unlock(&worker->run->lock);
+    part->next = end;
 }
 
-static void finish_part(struct worker *worker, struct backup_part *part)
+static void finish_part(struct backup_worker *worker, struct backup_part *part)
 {
     struct tm_progress *progress = worker->run->env->progress;
     if (worker->open[part->partition] != NULL) {
         share_open(worker, (size_t)part->partition, part->end);
     } else if (part->next < part->end) {
-        note_no_records(worker, part, part->end);
+        note_gap(worker, part, part->end, TM_GAP_NO_RECORDS);
     }
     part->next = part->end;
     part->state = PART_DONE;
@@ -180,7 +165,8 @@ static void finish_part(struct worker *worker, struct backup_part *part)
 }
 
 /* What was read before the error is whole and stays; the rest is for the next run. */
-static void fail_part(struct worker *worker, struct backup_part *part, const struct tm_err *err)
+static void fail_part(
+        struct backup_worker *worker, struct backup_part *part, const struct tm_err *err)
 {
     struct tm_progress *progress = worker->run->env->progress;
     put_open(worker, (size_t)part->partition);
@@ -190,11 +176,75 @@ static void fail_part(struct worker *worker, struct backup_part *part, const str
     atomic_fetch_add(&progress->parts_failed, 1);
 }
 
-static void start_parts(struct worker *worker)
+/* A batch that the broker cannot give intact: pass over it, and go on behind it. */
+static void pass_corrupt(
+        struct backup_worker *worker, struct backup_part *part, const struct tm_read_event *event)
+{
+    const char *topic = worker->topic->info->name;
+    struct tm_err err = {0};
+    int64_t readable = 0;
+    put_open(worker, (size_t)part->partition);
+    if (tm_backup_find_readable(worker->topic, part, event->corrupt_at, &readable, &err) != TM_OK) {
+        (void)tm_err_wrap(&err, "%s; what comes behind it", event->err.msg);
+        fail_part(worker, part, &err);
+        return;
+    }
+    if (event->corrupt_at > part->next) { /* what lies before it holds no record */
+        note_gap(worker, part, event->corrupt_at, TM_GAP_NO_RECORDS);
+    }
+    TM_BUF_OWN struct tm_buf detail = {0};
+    tm_buf_add_fmt(&detail,
+            "offsets %" PRId64 " to %" PRId64 " were passed over: the broker cannot give them "
+            "intact (%s)",
+            part->next, readable - 1, event->err.msg);
+    tm_backup_warn(worker->run, topic, part->partition, "corrupt-skipped", tm_buf_text(&detail));
+    note_gap(worker, part, readable, TM_GAP_CORRUPT_ON_BROKER);
+    if (part->next >= part->end) {
+        finish_part(worker, part);
+    } else if (tm_reader_start(worker->reader, part->partition, part->next, part->end, &err) !=
+               TM_OK) {
+        fail_part(worker, part, &err);
+    }
+}
+
+static void take_failure(
+        struct backup_worker *worker, struct backup_part *part, const struct tm_read_event *event)
+{
+    struct tm_err err = event->err;
+    bool tail = worker->tail_due[part->partition];
+    worker->tail_due[part->partition] = false;
+    if (tail && event->out_of_range) { /* retention has taken the stored record meanwhile */
+        if (tm_reader_start(worker->reader, part->partition, part->next, part->end, &err) !=
+                TM_OK) {
+            fail_part(worker, part, &err);
+        }
+    } else if (event->corrupt && !tail && worker->run->options->skip_corrupt) {
+        pass_corrupt(worker, part, event);
+    } else {
+        fail_part(worker, part, &event->err);
+    }
+}
+
+/* The bound of bytes per second; a wait is given up when the run is to end. */
+static void keep_pace(struct backup_worker *worker, const struct tm_record *record)
+{
+    enum { WORTH_MS = 5, SLICE_MS = 100 }; /* shorter waits add up and are slept later */
+    int64_t wait_ns = tm_read_pace_take(&worker->run->pace, tm_record_length(record));
+    if (wait_ns < WORTH_MS * INT64_C(1000000)) {
+        return;
+    }
+    for (int64_t left_ms = wait_ns / 1000000; left_ms > 0 && !tm_backup_stopping(worker->run);) {
+        int64_t slice_ms = left_ms < SLICE_MS ? left_ms : SLICE_MS;
+        tm_sleep_ms(slice_ms);
+        left_ms -= slice_ms;
+    }
+}
+
+static void start_parts(struct backup_worker *worker)
 {
     struct tm_progress *progress = worker->run->env->progress;
     while (worker->next_start < worker->topic->part_count &&
-            tm_reader_running(worker->reader) < ACTIVE_MAX) {
+            tm_reader_running(worker->reader) < BACKUP_ACTIVE_MAX) {
         struct backup_part *part = &worker->topic->parts[worker->next_start++];
         if (part->state != PART_TODO) {
             continue;
@@ -202,15 +252,15 @@ static void start_parts(struct worker *worker)
         struct tm_err err = {0};
         atomic_fetch_sub(&progress->parts_waiting, 1);
         atomic_fetch_add(&progress->parts_running, 1);
-        if (tm_reader_start(worker->reader, part->partition, part->next, part->end, &err) !=
-                TM_OK) {
+        int64_t from = tm_backup_first_offset(worker, part);
+        if (tm_reader_start(worker->reader, part->partition, from, part->end, &err) != TM_OK) {
             fail_part(worker, part, &err);
         }
     }
 }
 
 /* The clock is not looked at for every record. */
-static bool should_stop(struct worker *worker, const struct tm_read_event *event)
+static bool should_stop(struct backup_worker *worker, const struct tm_read_event *event)
 {
     if (event->kind == TM_READ_RECORD && ++worker->since_look < LOOK_RECORDS) {
         return false;
@@ -219,7 +269,20 @@ static bool should_stop(struct worker *worker, const struct tm_read_event *event
     return tm_backup_stopping(worker->run);
 }
 
-static void read_parts(struct worker *worker)
+/*
+ * Is it to be stored? Not the stored record that a partition is read from on, and nothing that lies between it and
+ * the end of what is stored (records of aborted transactions, when a policy reads uncommitted from now on).
+ */
+static bool is_new(struct backup_worker *worker, const struct backup_part *part,
+        const struct tm_record *record)
+{
+    if (worker->tail_due[part->partition]) {
+        tm_backup_see_tail_again(worker, part, record);
+    }
+    return !worker->diverged && (record == NULL || record->offset >= part->next);
+}
+
+static void read_parts(struct backup_worker *worker)
 {
     struct tm_read_event event = {0};
     for (;;) {
@@ -228,17 +291,22 @@ static void read_parts(struct worker *worker)
                 worker->diverged) {
             return;
         }
-        tm_reader_next(worker->reader, WAIT_MS, &event);
+        tm_reader_next(worker->reader, BACKUP_WAIT_MS, &event);
         struct backup_part *part = &worker->topic->parts[event.partition];
         switch (event.kind) {
         case TM_READ_RECORD:
-            take_record(worker, part, &event.record);
+            if (is_new(worker, part, &event.record)) {
+                take_record(worker, part, &event.record);
+                keep_pace(worker, &event.record);
+            }
             break;
         case TM_READ_END:
-            finish_part(worker, part);
+            if (is_new(worker, part, NULL)) {
+                finish_part(worker, part);
+            }
             break;
         case TM_READ_FAILED:
-            fail_part(worker, part, &event.err);
+            take_failure(worker, part, &event);
             break;
         case TM_READ_IDLE:
             break;
@@ -249,121 +317,9 @@ static void read_parts(struct worker *worker)
     }
 }
 
-/* The fence ---------------------------------------------------------------------------------- */
-
-static bool is_compacted(const struct backup_topic *topic)
-{
-    for (size_t i = 0; i < topic->config.set_count; i++) {
-        if (strcmp(topic->config.set[i].name, "cleanup.policy") == 0) {
-            return strstr(topic->config.set[i].value, "compact") != NULL;
-        }
-    }
-    return false;
-}
-
-/* Is `record`, read at the tail's offset, the one that is stored? */
-static bool is_tail(const struct backup_run *run, const struct tm_row_tail *tail,
-        const struct tm_record *record)
-{
-    const struct tm_ring *ring = tm_vault_ring(run->options->vault);
-    if (record->timestamp_ms != tail->timestamp_ms) {
-        return false;
-    }
-    if (record->leader_epoch >= 0 && record->leader_epoch < tail->leader_epoch) {
-        return false;
-    }
-    TM_BUF_OWN struct tm_buf bytes = {0};
-    tm_record_encode(record, &bytes);
-    for (uint32_t epoch = tm_ring_epoch(ring); epoch > 0;
-            epoch--) { /* tags are of the epoch then */
-        struct tm_id16 tag = tm_ring_has_epoch(ring, epoch)
-                                     ? tm_ring_tag(ring, epoch, tm_buf_slice(&bytes))
-                                     : (struct tm_id16){{0}};
-        if (tm_id16_eq(&tag, &tail->tag)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Which partitions have a stored record that can be compared with what Kafka holds there now? */
-static bool can_compare(const struct backup_part *part)
-{
-    return part->state == PART_TODO && part->has_stored && part->stored.back > 0 &&
-           part->stored.next - part->stored.back >= part->log_start;
-}
-
-/* A partition whose stored record could not be read is not taken for a match. */
-static void fail_fence(struct worker *worker, struct backup_part *part, const struct tm_err *err)
-{
-    struct tm_progress *progress = worker->run->env->progress;
-    part->state = PART_FAILED;
-    tm_backup_fail(worker->run, worker->topic->info->name, part->partition, "fence", err->msg);
-    atomic_fetch_sub(&progress->parts_waiting, 1);
-    atomic_fetch_add(&progress->parts_failed, 1);
-}
-
-static void start_fence(struct worker *worker)
-{
-    struct backup_topic *topic = worker->topic;
-    while (worker->next_start < topic->part_count &&
-            tm_reader_running(worker->reader) < ACTIVE_MAX) {
-        struct backup_part *part = &topic->parts[worker->next_start++];
-        if (!can_compare(part)) {
-            continue;
-        }
-        int64_t at = part->stored.next - part->stored.back;
-        struct tm_err err = {0};
-        if (tm_reader_start(worker->reader, part->partition, at, at + 1, &err) != TM_OK) {
-            fail_fence(worker, part, &err);
-        }
-    }
-}
-
-enum fence {
-    FENCE_PASSED,  /* every partition that has news and has not failed goes on where it ended */
-    FENCE_OTHER,   /* Kafka holds another history */
-    FENCE_STOPPED, /* the run ends before all were compared */
-};
-
-/* Is a tail's record that Kafka no longer has a sign of another history? */
-static bool may_be_gone(const struct backup_topic *topic)
-{
-    return is_compacted(topic) && topic->info->has_id;
-}
-
-/* Compare the record at each tail with what is stored. */
-static enum fence pass_fence(struct worker *worker)
-{
-    struct backup_topic *topic = worker->topic;
-    bool *seen = tm_xalloc(topic->part_count, sizeof(*seen));
-    struct tm_read_event event = {0};
-    bool same = true;
-    bool stopped = false;
-    worker->next_start = 0;
-    start_fence(worker);
-    while (same && !stopped && tm_reader_running(worker->reader) > 0) {
-        tm_reader_next(worker->reader, WAIT_MS, &event);
-        struct backup_part *part = &topic->parts[event.partition];
-        if (event.kind == TM_READ_RECORD) {
-            seen[event.partition] = true;
-            same = is_tail(worker->run, &part->stored, &event.record);
-        } else if (event.kind == TM_READ_END) {
-            same = seen[event.partition] || may_be_gone(topic);
-        } else if (event.kind == TM_READ_FAILED) {
-            fail_fence(worker, part, &event.err);
-        }
-        stopped = tm_backup_stopping(worker->run);
-        start_fence(worker);
-    }
-    free(seen);
-    worker->next_start = 0;
-    return !same ? FENCE_OTHER : stopped ? FENCE_STOPPED : FENCE_PASSED;
-}
-
 /* The worker --------------------------------------------------------------------------------- */
 
-static enum tm_code open_reader(struct worker *worker, struct tm_err *err)
+static enum tm_code open_reader(struct backup_worker *worker, struct tm_err *err)
 {
     struct tm_reader_options options = {
             .topic = worker->topic->info->name,
@@ -374,13 +330,14 @@ static enum tm_code open_reader(struct worker *worker, struct tm_err *err)
 }
 
 /* Everything of this topic again, as a new stream; what was put for the old one is not committed. */
-static enum tm_code begin_anew(struct worker *worker, struct tm_err *err)
+static enum tm_code begin_anew(struct backup_worker *worker, struct tm_err *err)
 {
     struct backup_topic *topic = worker->topic;
     tm_backup_warn(worker->run, topic->info->name, -1, "new-incarnation",
             "what Kafka holds differs from what is stored: the log was truncated or created again");
     for (size_t p = 0; p < topic->part_count; p++) {
         tm_block_free(TM_TAKE(worker->open[p]));
+        worker->tail_due[p] = false;
     }
     tm_block_free(TM_TAKE(worker->shared));
     worker->open_bytes = 0;
@@ -396,7 +353,7 @@ static enum tm_code begin_anew(struct worker *worker, struct tm_err *err)
 }
 
 /* The reader could not be opened: nothing was read, and that is no end. */
-static void fail_all(struct worker *worker, const struct tm_err *err)
+static void fail_all(struct backup_worker *worker, const struct tm_err *err)
 {
     tm_backup_fail(worker->run, worker->topic->info->name, -1, "read", err->msg);
     count_parts(worker, -1);
@@ -407,11 +364,11 @@ static void fail_all(struct worker *worker, const struct tm_err *err)
     count_parts(worker, 1);
 }
 
-static void read_claimed(struct worker *worker)
+static void read_claimed(struct backup_worker *worker)
 {
     struct tm_err err = {0};
     enum tm_code code = open_reader(worker, &err);
-    enum fence fence = code == TM_OK ? pass_fence(worker) : FENCE_STOPPED;
+    enum fence fence = code == TM_OK ? tm_backup_pass_fence(worker) : FENCE_STOPPED;
     worker->diverged = fence == FENCE_OTHER;
     while (code == TM_OK && (worker->diverged || (fence == FENCE_PASSED && !worker->reading))) {
         if (worker->diverged) {
@@ -419,6 +376,7 @@ static void read_claimed(struct worker *worker)
         }
         if (code == TM_OK) {
             worker->reading = true;
+            TM_FAULT("job.backup.fenced");
             read_parts(worker);
         }
     }
@@ -431,7 +389,7 @@ void tm_backup_read_topic(void *arg)
 {
     struct backup_topic *topic = arg;
     struct backup_run *run = topic->run;
-    struct worker worker = {.topic = topic, .run = run};
+    struct backup_worker worker = {.topic = topic, .run = run};
     struct tm_err err = {0};
 
     if (tm_backup_stopping(run)) {
@@ -442,6 +400,7 @@ void tm_backup_read_topic(void *arg)
         return;
     }
     worker.open = tm_xalloc(topic->part_count, sizeof(struct tm_block *));
+    worker.tail_due = tm_xalloc(topic->part_count, sizeof(bool));
     tm_packer_add_stream(run->packer, topic->number, run->cluster_id,
             tm_slice_str(topic->info->name), topic->stream.incarnation);
     read_claimed(&worker);
@@ -459,4 +418,5 @@ void tm_backup_read_topic(void *arg)
     worker.reading = false;
     count_parts(&worker, 1);
     free(worker.open);
+    free(worker.tail_due);
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/pool.h"
 
 enum { LOOK_MS = 200 }; /* between looks at *cancel: nobody signals that */
 
@@ -73,6 +74,7 @@ static enum tm_code wait_for(const struct tm_claim *claim, const atomic_bool *ca
             return tm_err_set(err, TM_E_TIMEOUT,
                     "topic %s: the run's time was over while another run read it", claim->topic);
         }
+        tm_pool_beat();
         struct timespec until = tm_mono_after_ms(LOOK_MS);
         (void)pthread_cond_timedwait(&released, &lock, &until);
     }

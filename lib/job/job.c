@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "job/job.h"
 
+#include "base/pool.h"
+
 static const char *const phases[] = {
         [TM_PHASE_QUEUED] = "queued",
         [TM_PHASE_PLANNING] = "planning",
@@ -9,6 +11,13 @@ static const char *const phases[] = {
         [TM_PHASE_CREATING] = "creating",
         [TM_PHASE_PRODUCING] = "producing",
         [TM_PHASE_PROVING] = "proving",
+        [TM_PHASE_CHECKING] = "checking",
+        [TM_PHASE_REPAIRING] = "repairing",
+        [TM_PHASE_EXPIRING] = "expiring",
+        [TM_PHASE_DROPPING] = "dropping",
+        [TM_PHASE_MERGING] = "merging",
+        [TM_PHASE_SWEEPING] = "sweeping",
+        [TM_PHASE_IMPORTING] = "importing",
         [TM_PHASE_DONE] = "done",
 };
 
@@ -31,5 +40,6 @@ void tm_job_note_add(tm_job_notes *notes, struct tm_arena *arena, const char *co
 
 bool tm_job_cancelled(const struct tm_job_env *env)
 {
+    tm_pool_beat(); /* who can be stopped is not stuck */
     return atomic_load_explicit(env->cancel, memory_order_relaxed);
 }

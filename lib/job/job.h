@@ -26,6 +26,13 @@ enum tm_phase {
     TM_PHASE_CREATING, /* restore */
     TM_PHASE_PRODUCING,
     TM_PHASE_PROVING,
+    TM_PHASE_CHECKING, /* verify */
+    TM_PHASE_REPAIRING,
+    TM_PHASE_EXPIRING, /* retention */
+    TM_PHASE_DROPPING,
+    TM_PHASE_MERGING,
+    TM_PHASE_SWEEPING,
+    TM_PHASE_IMPORTING, /* import of a catalog */
     TM_PHASE_DONE,
 };
 const char *tm_phase_name(enum tm_phase phase); /* "planning", ...; static */
@@ -37,6 +44,9 @@ struct tm_progress {
     _Atomic int64_t total_messages; /* an estimate where records are not known beforehand */
     _Atomic int64_t done_bytes;
     _Atomic int64_t total_bytes;
+    _Atomic int64_t skipped_messages; /* of those done: they lay there already, and took no time */
+    _Atomic int64_t skipped_bytes;
+    _Atomic int64_t paced_ns; /* CLOCK_MONOTONIC when what is counted began; 0: with the job */
     _Atomic int64_t parts_waiting;
     _Atomic int64_t parts_running;
     _Atomic int64_t parts_done;

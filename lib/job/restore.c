@@ -7,13 +7,16 @@
 
 #include "base/fault.h"
 #include "base/log.h"
-#include "job/restore_run.h"
+#include "job/restore_append.h"
+#include "job/restore_groups.h"
+#include "job/restore_lane.h"
 
 enum { SIDE_BY_SIDE_MIN = 2, SIDE_BY_SIDE_MAX = 4 };
 
 void tm_restore_result_done(struct tm_restore_result *result)
 {
     tm_vec_done(&result->topics);
+    tm_vec_done(&result->holds);
     tm_vec_done(&result->warnings);
     tm_vec_done(&result->failures);
     tm_arena_done(&result->arena);
@@ -77,6 +80,8 @@ void tm_restore_each(
     size_t most = cores < SIDE_BY_SIDE_MIN   ? SIDE_BY_SIDE_MIN
                   : cores > SIDE_BY_SIDE_MAX ? SIDE_BY_SIDE_MAX
                                              : cores;
+    size_t limit = (size_t)run->options->into.max_in_flight;
+    most = limit > 0 && limit < most ? limit : most;
     for (size_t i = 0; i < most && i < run->part_count; i++) {
         tm_latch_add(latch);
         tm_pool_submit(run->env->workers, work_some, &crowd);
@@ -94,6 +99,16 @@ static const struct tm_row_topic *captured_topic(const struct tm_point *point, u
         }
     }
     return NULL;
+}
+
+static const struct tm_stream *captured_stream(const struct tm_point *point, uint32_t id)
+{
+    size_t at = 0;
+    while (at < point->stream_count && point->streams[at].id != id) {
+        at++;
+    }
+    tm_assert(at < point->stream_count); /* a point has the stream of each of its topics */
+    return &point->streams[at];
 }
 
 static void make_parts(struct restore_run *run, struct restore_topic *topic)
@@ -114,50 +129,72 @@ static void make_parts(struct restore_run *run, struct restore_topic *topic)
     }
 }
 
-static void open_run(struct restore_run *run)
+/* What was proved is done with: retention or compaction may have been at work since. */
+static void list_parts(struct restore_run *run)
+{
+    run->parts = tm_xalloc(run->part_count + 1, sizeof(struct restore_part *));
+    size_t at = 0;
+    for (int append = 0; append < 2; append++) {
+        for (size_t t = 0; t < run->topic_count; t++) {
+            struct restore_topic *topic = &run->topics[t];
+            bool listed = !topic->line->configured && topic->line->append == (append == 1);
+            for (size_t p = 0; listed && p < topic->goal_count; p++) {
+                run->parts[at++] = &topic->goals[p];
+            }
+        }
+        run->own_count = append == 0 ? at : run->own_count;
+    }
+}
+
+static enum tm_code open_run(struct restore_run *run, struct tm_err *err)
 {
     struct tm_restore_plan *plan = run->plan;
     run->topic_count = plan->topics.count;
     run->topics = tm_xalloc(run->topic_count + 1, sizeof(*run->topics));
+    run->map = tm_restore_map_new(0);
     for (size_t t = 0; t < run->topic_count; t++) {
         struct restore_topic *topic = &run->topics[t];
         topic->line = &plan->topics.at[t];
         topic->captured = captured_topic(&plan->point, topic->line->stream);
-        for (size_t i = 0; i < plan->point.stream_count; i++) {
-            if (plan->point.streams[i].id == topic->line->stream) {
-                topic->stream = plan->point.streams[i];
-            }
-        }
+        topic->stream = *captured_stream(&plan->point, topic->line->stream);
         make_parts(run, topic);
-        run->part_count += topic->line->configured ? 0 : topic->part_count;
+        tm_restore_map_add(run->map, topic->line->stream, topic->line->partitions);
+        tm_restore_make_goals(run, topic);
+        run->part_count += topic->line->configured ? 0 : topic->goal_count;
     }
-    run->parts = tm_xalloc(run->part_count + 1, sizeof(struct restore_part *));
-    size_t at = 0;
-    for (size_t t = 0; t < run->topic_count; t++) {
-        struct restore_topic *topic = &run->topics[t];
-        /* What was proved is done with: retention or compaction may have been at work since. */
-        for (size_t p = 0; !topic->line->configured && p < topic->part_count; p++) {
-            run->parts[at++] = &topic->parts[p];
-        }
-    }
+    list_parts(run);
+    tm_restore_watch_groups(run);
+    tm_bucket_init(&run->pace, run->options->into.write_bytes_per_second);
     run->cache = tm_pack_cache_new(run->options->vault);
     atomic_store(&run->env->progress->total_messages, plan->messages);
     atomic_store(&run->env->progress->total_bytes, plan->bytes);
     atomic_store(&run->env->progress->parts_waiting, (int64_t)run->part_count);
+    return tm_pack_cache_follow(run->cache, run->options->catalog, err);
+}
+
+static void free_topic(struct restore_topic *topic)
+{
+    for (size_t p = 0; p < topic->goal_count; p++) {
+        tm_vec_done(&topic->goals[p].marks);
+        tm_vec_done(&topic->goals[p].places);
+    }
+    if (topic->lanes) {
+        free(topic->goals);
+    }
+    free(topic->parts);
 }
 
 static void close_run(struct restore_run *run)
 {
     tm_writer_close(run->writer);
+    tm_restore_append_close(run);
     for (size_t t = 0; t < run->topic_count; t++) {
-        for (size_t p = 0; p < run->topics[t].part_count; p++) {
-            tm_vec_done(&run->topics[t].parts[p].marks);
-        }
-        free(run->topics[t].parts);
+        free_topic(&run->topics[t]);
     }
     free(run->topics);
     free(run->parts);
     tm_pack_cache_free(run->cache);
+    tm_restore_map_free(run->map);
     pthread_mutex_destroy(&run->lock);
 }
 
@@ -170,10 +207,10 @@ static void report(struct restore_run *run)
         line.source = tm_arena_strdup(&result->arena, line.source);
         line.target = tm_arena_strdup(&result->arena, line.target);
         line.messages = line.configured ? line.messages : 0;
-        result->partitions_count += (int64_t)run->topics[t].part_count;
-        for (size_t p = 0; p < run->topics[t].part_count; p++) {
-            line.messages += run->topics[t].parts[p].count;
-            result->timestamps_changed += run->topics[t].parts[p].zero_stamps;
+        result->partitions_count += (int64_t)run->topics[t].goal_count;
+        for (size_t p = 0; p < run->topics[t].goal_count; p++) {
+            line.messages += run->topics[t].goals[p].count;
+            result->timestamps_changed += run->topics[t].goals[p].zero_stamps;
         }
         result->messages_count += line.messages;
         *tm_vec_push(&result->topics) = line;
@@ -193,6 +230,7 @@ static enum tm_code execute(struct restore_run *run, struct tm_err *err)
 {
     TM_TRY(tm_restore_make_topics(run, err));
     TM_TRY(tm_restore_find_ends(run, err));
+    TM_TRY(tm_restore_append_open(run, err));
     TM_TRY(tm_restore_write(run, err));
     TM_FAULT("job.restore.written");
     if (tm_job_cancelled(run->env)) {
@@ -206,7 +244,10 @@ static enum tm_code execute(struct restore_run *run, struct tm_err *err)
         return tm_err_set(err, TM_E_CANCELLED,
                 "cancelled before all of it was proved; what was written is left as it is");
     }
+    TM_TRY(tm_restore_set_groups(run, err));
+    TM_FAULT("job.restore.groups");
     tm_restore_configure(run);
+    tm_restore_append_forget(run);
     TM_FAULT("job.restore.configured");
     report(run);
     return TM_OK;
@@ -240,8 +281,8 @@ enum tm_code tm_restore_run(const struct tm_restore_options *options, struct tm_
             tm_job_note_add(&out->warnings, &out->arena, note->code, note->topic, note->partition,
                     note->detail);
         }
-        open_run(&run);
-        code = execute(&run, err);
+        code = open_run(&run, err);
+        code = code == TM_OK ? execute(&run, err) : code;
         close_run(&run);
     }
     tm_restore_plan_done(&plan);

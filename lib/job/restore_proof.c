@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "job/claim.h"
-#include "job/restore_run.h"
+#include "job/restore_differ.h"
 #include "kafka/reader.h"
 
 enum { WAIT_MS = 200, LOOK_RECORDS = 512 /* between looks at cancel */ };
@@ -16,10 +16,13 @@ struct check {
     struct tm_proof *proof;
     uint32_t epoch;
     size_t mark;
+    size_t place;       /* of part->places: where the record read last might lie */
     int64_t in_mark;    /* records seen of that mark */
     int64_t mark_begin; /* target offset of its first one */
+    int64_t passed;     /* records of the marks before */
     struct tm_buf bytes;
     bool differs;
+    struct tm_restore_stretch unlike; /* whose digest is another one; count 0: none */
 };
 
 static void fail_check(struct check *check, int64_t end, const char *what)
@@ -49,8 +52,25 @@ static void begin_mark(struct check *check, int64_t offset)
     check->mark_begin = offset;
 }
 
+/* Is it one of this restore's, or of somebody who writes to the topic, too? Asked by rising offsets. */
+static bool is_ours(struct check *check, int64_t offset)
+{
+    const tm_txn_places *places = &check->part->places;
+    if (!check->part->topic->line->append) {
+        return true;
+    }
+    while (check->place < places->count &&
+            offset >= places->at[check->place].offset + places->at[check->place].count) {
+        check->place++;
+    }
+    return check->place < places->count && offset >= places->at[check->place].offset;
+}
+
 static void check_record(struct check *check, const struct tm_record *record)
 {
+    if (!is_ours(check, record->offset)) {
+        return;
+    }
     if (check->mark >= check->part->marks.count) {
         fail_check(check, record->offset + 1, "more records than were restored");
         return;
@@ -69,10 +89,32 @@ static void check_record(struct check *check, const struct tm_record *record)
     }
     struct tm_id16 digest = tm_proof_take(check->proof);
     if (!tm_id16_eq(&digest, &mark->proof)) {
-        fail_check(check, record->offset + 1, "content differs from what is stored");
+        check->differs = true; /* said when the reader is through: name_difference() */
+        check->unlike = (struct tm_restore_stretch){
+                check->passed, mark->count, check->mark_begin, record->offset + 1};
     }
+    check->passed += mark->count;
     check->mark++;
     check->in_mark = 0;
+}
+
+/* The digest says that something differs; reading both sides again says what. Without a reader running. */
+static void name_difference(struct check *check)
+{
+    const struct tm_restore_stretch *unlike = &check->unlike;
+    TM_BUF_OWN struct tm_buf first = {0};
+    TM_BUF_OWN struct tm_buf text = {0};
+    if (unlike->count == 0) {
+        return;
+    }
+    tm_buf_add_fmt(&text,
+            "target offsets %" PRId64 " to %" PRId64 ": content differs from what is stored",
+            unlike->target_begin, unlike->target_end - 1);
+    /* What goes into a lane comes from several partitions: there is no one source to read beside it. */
+    if (!check->part->topic->lanes && tm_restore_differ(check->run, check->part, unlike, &first)) {
+        tm_buf_add_fmt(&text, "; the first: %s", tm_buf_text(&first));
+    }
+    tm_restore_fail(check->run, check->part, "content-differs", tm_buf_text(&text));
 }
 
 static void read_back(struct check *check, struct tm_reader *reader)
@@ -96,6 +138,18 @@ static void read_back(struct check *check, struct tm_reader *reader)
     }
 }
 
+/* Where the restore's records begin and end in the target; others may lie between and around them. */
+static void find_span(const struct restore_part *part, int64_t *from, int64_t *end)
+{
+    const tm_txn_places *places = &part->places;
+    *from = part->base;
+    *end = part->base + part->count;
+    if (part->topic->line->append && places->count > 0) {
+        *from = places->at[0].offset;
+        *end = places->at[places->count - 1].offset + places->at[places->count - 1].count;
+    }
+}
+
 static enum tm_code open_reader(struct check *check, struct tm_reader **out, struct tm_err *err)
 {
     const struct restore_part *part = check->part;
@@ -103,20 +157,22 @@ static enum tm_code open_reader(struct check *check, struct tm_reader **out, str
     struct tm_kafka *kafka = check->run->options->kafka;
     TM_OWN(tm_reader_free) struct tm_reader *reader = NULL;
     struct tm_offsets ends = {.topic = options.topic, .partition = part->partition};
-    TM_TRY(tm_kafka_offsets(kafka, &ends, 1, tm_restore_request_ms(check->run->options), err));
+    TM_TRY(tm_restore_offsets(check->run, &ends, 1, err));
     if (ends.code != TM_OK) {
         return tm_err_set(err, ends.code, "%s", ends.error);
     }
-    if (ends.high_watermark != part->base + part->count) {
+    int64_t from = 0;
+    int64_t end = 0;
+    find_span(part, &from, &end);
+    if (!part->topic->line->append && ends.high_watermark != end) {
         return tm_err_set(err, TM_E_CONFLICT, "the target ends at %" PRId64 ", not at %" PRId64,
-                ends.high_watermark, part->base + part->count);
+                ends.high_watermark, end);
     }
     TM_TRY(tm_reader_new(kafka, &options, &reader, err));
-    if (part->count > 0) {
-        TM_TRY(tm_reader_start(reader, part->partition, part->base, part->base + part->count, err));
-    }
-    *out = TM_TAKE(reader);
-    return TM_OK;
+    enum tm_code code =
+            part->count == 0 ? TM_OK : tm_reader_start(reader, part->partition, from, end, err);
+    *out = code == TM_OK ? TM_TAKE(reader) : NULL;
+    return code;
 }
 
 static void prove_part(struct restore_run *run, struct restore_part *part)
@@ -139,8 +195,9 @@ static void prove_part(struct restore_run *run, struct restore_part *part)
     } else {
         fail_unread(&check, "proof-unread", err.msg);
     }
-    part->failed = check.differs;
     tm_reader_free(reader);
+    name_difference(&check);
+    part->failed = check.differs;
     tm_claim_release(&claim);
     tm_proof_free(check.proof);
     tm_buf_done(&check.bytes);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "kafka/internal.h"
 
 enum {
@@ -10,6 +11,7 @@ enum {
     DESCRIBED_AT_ONCE = 250,
     ANSWER_GRACE_MS = 2000, /* the library answers in time, if only to say that nothing came */
     LEADER_POLL_MS = 50,
+    LONGEST_MS = 3600 * 1000, /* that an admin call may be given */
 };
 
 struct tm_admin_call tm_admin_call_new(
@@ -25,6 +27,11 @@ struct tm_admin_call tm_admin_call_new(
             rd_kafka_AdminOptions_set_request_timeout(call.options, tm_rdkafka_timeout(timeout_ms),
                     reason, sizeof(reason)) == RD_KAFKA_RESP_ERR_NO_ERROR);
     return call;
+}
+
+struct tm_admin_call tm_admin_call_of_group(struct tm_client *client, rd_kafka_admin_op_t op)
+{
+    return tm_admin_call_new(client, op, LONGEST_MS);
 }
 
 void tm_admin_call_done(struct tm_admin_call *call)
@@ -53,7 +60,8 @@ enum tm_code tm_admin_call_check(
 }
 
 /* For what cannot be done without a controller. */
-static enum tm_code need_controller(struct tm_kafka *kafka, int64_t timeout_ms, struct tm_err *err)
+enum tm_code tm_kafka_need_controller(
+        struct tm_kafka *kafka, int64_t timeout_ms, struct tm_err *err)
 {
     bool offered = false;
     if (tm_kafka_controller(kafka, timeout_ms, &offered, err) != TM_OK) {
@@ -74,6 +82,31 @@ static int by_name(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
+/* What of the configuration decides when records go, as it is in force. */
+static void read_in_force(struct tm_topic_config *row, const char *name, const char *value)
+{
+    const struct {
+        const char *name;
+        int64_t *into;
+    } numbers[] = {
+            {"retention.ms", &row->retention_ms},
+            {"retention.bytes", &row->retention_bytes},
+            {"delete.retention.ms", &row->delete_retention_ms},
+    };
+    struct tm_err ignored = {0};
+    if (strcmp(name, "cleanup.policy") == 0) {
+        row->in_force_known = true;
+        row->compacts = strstr(value, "compact") != NULL;
+        row->deletes = strstr(value, "delete") != NULL;
+    }
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        if (strcmp(name, numbers[i].name) == 0 && value[0] != '-' &&
+                tm_parse_i64(value, numbers[i].into, &ignored) != TM_OK) {
+            *numbers[i].into = -1;
+        }
+    }
+}
+
 static void read_configs(
         struct tm_topic_config *row, const rd_kafka_ConfigResource_t *given, struct tm_arena *arena)
 {
@@ -81,8 +114,11 @@ static void read_configs(
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
         const char *text = rd_kafka_ConfigResource_error_string(given);
         row->code = tm_rdkafka_code(failed);
-        row->error = tm_arena_fmt(arena, "%s: %s", rd_kafka_err2name(failed),
+        struct tm_err err = {0};
+        tm_err_set(&err, row->code, "%s: %s", rd_kafka_err2name(failed),
                 text != NULL ? text : rd_kafka_err2str(failed));
+        tm_rdkafka_needs(&err, "DESCRIBE_CONFIGS on Topic");
+        row->error = tm_arena_strdup(arena, err.msg);
         return;
     }
     size_t count = 0;
@@ -90,6 +126,9 @@ static void read_configs(
     row->set = tm_arena_alloc(arena, count, sizeof(*row->set));
     for (size_t i = 0; i < count; i++) {
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        if (value != NULL) {
+            read_in_force(row, rd_kafka_ConfigEntry_name(entries[i]), value);
+        }
         bool own = rd_kafka_ConfigEntry_source(entries[i]) ==
                    RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
         if (own && value != NULL && rd_kafka_ConfigEntry_is_sensitive(entries[i]) == 0) {
@@ -149,11 +188,14 @@ static enum tm_code describe(struct tm_kafka *kafka, struct tm_topic_config *row
 enum tm_code tm_kafka_topic_configs(struct tm_kafka *kafka, struct tm_topic_config *rows,
         size_t count, int64_t timeout_ms, struct tm_arena *arena, struct tm_err *err)
 {
-    if (need_controller(kafka, timeout_ms, err) != TM_OK) {
+    if (tm_kafka_need_controller(kafka, timeout_ms, err) != TM_OK) {
         return err->code;
     }
     for (size_t i = 0; i < count; i++) {
-        rows[i] = (struct tm_topic_config){.topic = rows[i].topic};
+        rows[i] = (struct tm_topic_config){.topic = rows[i].topic,
+                .retention_ms = -1,
+                .retention_bytes = -1,
+                .delete_retention_ms = -1};
     }
     for (size_t from = 0; from < count; from += DESCRIBED_AT_ONCE) {
         size_t some = count - from < DESCRIBED_AT_ONCE ? count - from : DESCRIBED_AT_ONCE;
@@ -183,14 +225,17 @@ static enum tm_code new_topic(
 }
 
 static enum tm_code create(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
-        int64_t timeout_ms, struct tm_err *err)
+        bool only_check, int64_t timeout_ms, struct tm_err *err)
 {
+    char reason[REASON_MAX];
     rd_kafka_NewTopic_t *topic = NULL;
     if (new_topic(spec, &topic, err) != TM_OK) {
         return err->code;
     }
     TM_ADMIN_OWN struct tm_admin_call call =
             tm_admin_call_new(&kafka->client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
+    tm_assert(rd_kafka_AdminOptions_set_validate_only(call.options, only_check ? 1 : 0, reason,
+                      sizeof(reason)) == RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_CreateTopics(kafka->client.rk, &topic, 1, call.options, call.queue);
     rd_kafka_NewTopic_destroy(topic);
     TM_EVENT_OWN rd_kafka_event_t *event = tm_admin_call_poll(&call, timeout_ms);
@@ -246,23 +291,43 @@ static enum tm_code wait_for_leaders(struct tm_kafka *kafka, const struct tm_top
                              led, spec->partitions);
 }
 
-/* A broker is named as leader before it knows; who asks too early is told that it is not. */
+/* The first row that failed, as an error; whether it is that a broker has not heard of the topic is *unheard. */
+static enum tm_code ask_once(struct tm_kafka *kafka, struct tm_offsets *rows, size_t count,
+        int64_t left_ms, bool *unheard, struct tm_err *err)
+{
+    TM_TRY(tm_kafka_offsets(kafka, rows, count, left_ms, err));
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].code != TM_OK) {
+            *unheard = rows[i].code == TM_E_MISSING;
+            return tm_err_set(
+                    err, rows[i].code, "the topic is made, but not ready: %s", rows[i].error);
+        }
+    }
+    return TM_OK;
+}
+
+/*
+ * A broker is named as leader before it knows; who asks too early is told that it is not. And one broker names leaders
+ * while another says that there is no such topic, which of one that was made just now is no answer.
+ */
 static enum tm_code ask_leaders(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
         int64_t deadline_ns, struct tm_err *err)
 {
     size_t count = (size_t)spec->partitions;
     struct tm_offsets *rows = tm_xalloc(count, sizeof(*rows));
-    for (size_t i = 0; i < count; i++) {
-        rows[i] = (struct tm_offsets){.topic = spec->name, .partition = (int32_t)i};
-    }
-    enum tm_code code =
-            tm_kafka_offsets(kafka, rows, count, (deadline_ns - tm_mono_ns()) / 1000000, err);
-    for (size_t i = 0; code == TM_OK && i < count; i++) {
-        if (rows[i].code != TM_OK) {
-            code = tm_err_set(
-                    err, rows[i].code, "the topic is made, but not ready: %s", rows[i].error);
+    enum tm_code code = TM_OK;
+    bool again = false;
+    do {
+        if (again) {
+            *err = (struct tm_err){0};
+            tm_sleep_ms(LEADER_POLL_MS);
         }
-    }
+        for (size_t i = 0; i < count; i++) {
+            rows[i] = (struct tm_offsets){.topic = spec->name, .partition = (int32_t)i};
+        }
+        again = false;
+        code = ask_once(kafka, rows, count, (deadline_ns - tm_mono_ns()) / 1000000, &again, err);
+    } while (again && tm_mono_ns() < deadline_ns);
     free(rows);
     return code;
 }
@@ -271,15 +336,22 @@ enum tm_code tm_kafka_create_topic(struct tm_kafka *kafka, const struct tm_topic
         int64_t timeout_ms, struct tm_err *err)
 {
     int64_t deadline_ns = tm_mono_ns() + timeout_ms * 1000000;
-    if (need_controller(kafka, timeout_ms, err) != TM_OK) {
+    if (tm_kafka_need_controller(kafka, timeout_ms, err) != TM_OK) {
         return err->code;
     }
-    if (create(kafka, spec, timeout_ms, err) != TM_OK ||
+    if (create(kafka, spec, false, timeout_ms, err) != TM_OK ||
             wait_for_leaders(kafka, spec, deadline_ns, err) != TM_OK ||
             ask_leaders(kafka, spec, deadline_ns, err) != TM_OK) {
         return tm_err_wrap(err, "cluster %s: create topic %s", kafka->client.cluster, spec->name);
     }
     return TM_OK;
+}
+
+enum tm_code tm_kafka_check_topic(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
+        int64_t timeout_ms, struct tm_err *err)
+{
+    TM_TRY(tm_kafka_need_controller(kafka, timeout_ms, err));
+    return create(kafka, spec, true, timeout_ms, err);
 }
 
 static enum tm_code add_change(
@@ -316,7 +388,9 @@ static enum tm_code alter(struct tm_kafka *kafka, rd_kafka_ConfigResource_t *res
             count == 1 ? rd_kafka_ConfigResource_error(results[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
     if (failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
         const char *text = count == 1 ? rd_kafka_ConfigResource_error_string(results[0]) : NULL;
-        return tm_client_fail(&kafka->client, failed, text, err);
+        tm_client_fail(&kafka->client, failed, text, err);
+        tm_rdkafka_needs(err, "ALTER_CONFIGS on Topic");
+        return err->code;
     }
     return TM_OK;
 }
@@ -327,7 +401,7 @@ enum tm_code tm_kafka_alter_topic(struct tm_kafka *kafka, const char *topic,
     if (count == 0) {
         return TM_OK;
     }
-    if (need_controller(kafka, timeout_ms, err) != TM_OK) {
+    if (tm_kafka_need_controller(kafka, timeout_ms, err) != TM_OK) {
         return err->code;
     }
     rd_kafka_ConfigResource_t *resource =

@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "kafka/hints.h"
 #include "kafka/internal.h"
 
 enum {
@@ -40,6 +42,22 @@ static void copy_reason(char out[TM_CAUSE_MAX], const char *reason)
     }
 }
 
+/*
+ * Of a certificate that is not accepted the library says that the authority may be missing, whatever
+ * is wrong with it: put there what is.
+ */
+static void explain_certificate(struct tm_client *client)
+{
+    char *error = strstr(client->cause_text, "error:");
+    const char *hint = tm_hint_certificate(client->x509_error);
+    if (error != NULL && hint != NULL &&
+            strstr(client->cause_text, "certificate verify failed") != NULL) {
+        size_t kept = (size_t)(error - client->cause_text);
+        (void)snprintf(error, sizeof(client->cause_text) - kept,
+                "the broker's certificate is not accepted: %s", hint);
+    }
+}
+
 static void note_cause(struct tm_client *client, rd_kafka_resp_err_t err, const char *reason)
 {
     pthread_mutex_lock(&client->lock);
@@ -47,6 +65,7 @@ static void note_cause(struct tm_client *client, rd_kafka_resp_err_t err, const 
     if (!says_less) {
         client->cause = err;
         copy_reason(client->cause_text, reason);
+        explain_certificate(client);
     }
     client->cause_ns = tm_mono_ns();
     client->recovered = false;
@@ -62,8 +81,12 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *opaque)
         copy_reason(catching->text, reason);
         return;
     }
+    tm_metric_add(TM_M_KAFKA_ERRORS, TM_LABELS(client->cluster, rd_kafka_err2name(code)), 1);
     if (code != RD_KAFKA_RESP_ERR__FATAL) {
         note_cause(client, code, reason);
+        if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
+            tm_oauth_refused(client, rk, reason);
+        }
         return;
     }
     char text[REASON_MAX];
@@ -87,6 +110,23 @@ static void note_disconnect(struct tm_client *client, int level, const char *tex
     }
 }
 
+/* Looks at each certificate that a broker shows: refuse what OpenSSL refuses, and remember why. */
+static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t id, int *x509_error,
+        int depth, const char *der, size_t size, char *reason, size_t room, void *opaque)
+{
+    (void)rk, (void)broker, (void)id, (void)depth, (void)der, (void)size;
+    struct tm_client *client = opaque;
+    if (*x509_error == 0) {
+        return 1;
+    }
+    const char *hint = tm_hint_certificate(*x509_error);
+    (void)snprintf(reason, room, "%s", hint != NULL ? hint : "not accepted");
+    pthread_mutex_lock(&client->lock);
+    client->x509_error = *x509_error;
+    pthread_mutex_unlock(&client->lock);
+    return 0;
+}
+
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     if (strcmp(facility, "FAIL") == 0) {
@@ -100,6 +140,19 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     (void)rk;
     struct tm_client *client = opaque;
     client->hooks->delivered(message);
+}
+
+/* A quota: the broker says for how long it holds back. */
+static void on_throttle(rd_kafka_t *rk, const char *broker, int32_t id, int time_ms, void *opaque)
+{
+    (void)rk;
+    (void)broker;
+    (void)id;
+    struct tm_client *client = opaque;
+    if (time_ms > 0) {
+        atomic_fetch_add(&client->throttled_ms, time_ms);
+        tm_metric_add(TM_M_KAFKA_THROTTLED, TM_LABELS(client->cluster), (double)time_ms / 1000);
+    }
 }
 
 static void *serve(void *arg)
@@ -126,35 +179,67 @@ static void start_thread(struct tm_client *client)
     client->thread_runs = true;
 }
 
-enum tm_code tm_client_open(struct tm_client *client, rd_kafka_type_t type,
-        const struct tm_kafka_options *options, const struct tm_client_hooks *hooks, void *opaque,
-        struct tm_err *err)
+/* Everything that is set before the handle is made; on failure nothing needs releasing. */
+static enum tm_code configure(struct tm_client *client, rd_kafka_type_t type,
+        const struct tm_kafka_options *options, rd_kafka_conf_t **out, struct tm_err *err)
 {
+    TM_TRY(tm_token_source_of(options, &client->tokens, err));
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (tm_properties_apply(conf, type, options, err) != TM_OK) {
         rd_kafka_conf_destroy(conf);
-        return tm_err_wrap(err, "cluster %s", options->cluster);
+        tm_token_source_done(&client->tokens);
+        return err->code;
     }
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);
-    if (hooks != NULL && hooks->delivered != NULL) {
+    (void)rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
+    tm_oauth_configure(conf, client);
+    rd_kafka_conf_set_throttle_cb(conf, on_throttle);
+    if (client->hooks != NULL && client->hooks->delivered != NULL) {
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     }
+    *out = conf;
+    return TM_OK;
+}
 
-    pthread_mutex_init(&client->lock, NULL);
+static void release(struct tm_client *client)
+{
+    if (client->rk != NULL) {
+        rd_kafka_destroy(client->rk);
+    }
+    tm_token_source_done(&client->tokens);
+    pthread_mutex_destroy(&client->lock);
+    pthread_mutex_destroy(&client->token_lock);
+    free(client->cluster);
+}
+
+enum tm_code tm_client_open(struct tm_client *client, rd_kafka_type_t type,
+        const struct tm_kafka_options *options, const struct tm_client_hooks *hooks, void *opaque,
+        struct tm_err *err)
+{
+    rd_kafka_conf_t *conf = NULL;
     client->hooks = hooks;
     client->opaque = opaque;
     client->poll_ms = type == RD_KAFKA_CONSUMER ? CONSUMER_POLL_MS : PRODUCER_POLL_MS;
+    if (configure(client, type, options, &conf, err) != TM_OK) {
+        return tm_err_wrap(err, "cluster %s", options->cluster);
+    }
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_init(&client->token_lock, NULL);
+    client->cluster = strdup(options->cluster);
+    tm_assert(client->cluster != NULL);
     char reason[REASON_MAX];
     client->rk = rd_kafka_new(type, conf, reason, sizeof(reason));
     if (client->rk == NULL) {
         rd_kafka_conf_destroy(conf);
-        pthread_mutex_destroy(&client->lock);
+        release(client);
         return tm_err_set(err, TM_E_USAGE, "cluster %s: %s", options->cluster, reason);
     }
-    client->cluster = strdup(options->cluster);
-    tm_assert(client->cluster != NULL);
+    if (tm_oauth_start(client, err) != TM_OK) {
+        release(client);
+        return tm_err_wrap(err, "cluster %s", options->cluster);
+    }
     start_thread(client);
     return TM_OK;
 }
@@ -175,15 +260,14 @@ void tm_client_stop(struct tm_client *client)
 void tm_client_close(struct tm_client *client)
 {
     tm_client_stop(client);
-    rd_kafka_destroy(client->rk);
-    pthread_mutex_destroy(&client->lock);
-    free(client->cluster);
+    release(client);
 }
 
 void tm_client_succeeded(struct tm_client *client)
 {
     pthread_mutex_lock(&client->lock);
     client->recovered = true;
+    client->succeeded = true;
     pthread_mutex_unlock(&client->lock);
 }
 
@@ -200,15 +284,15 @@ enum tm_code tm_client_fail(
 {
     char cause[TM_CAUSE_MAX];
     (void)snprintf(cause, sizeof(cause), "%s", text != NULL ? text : rd_kafka_err2str(err));
-    if (tm_rdkafka_is_silence(err)) {
-        pthread_mutex_lock(&client->lock);
-        if (cause_holds(client)) {
-            err = client->cause;
-            memcpy(cause, client->cause_text, sizeof(cause));
-        }
-        pthread_mutex_unlock(&client->lock);
+    pthread_mutex_lock(&client->lock);
+    if (tm_rdkafka_is_silence(err) && cause_holds(client)) {
+        err = client->cause;
+        memcpy(cause, client->cause_text, sizeof(cause));
     }
-    return tm_err_set(out, tm_rdkafka_code(err), "%s: %s", rd_kafka_err2name(err), cause);
+    const char *hint = tm_hint_connection(err, cause, !client->succeeded);
+    pthread_mutex_unlock(&client->lock);
+    return tm_err_set(out, tm_rdkafka_code(err), "%s: %s%s%s", rd_kafka_err2name(err), cause,
+            hint != NULL ? "; hint: " : "", hint != NULL ? hint : "");
 }
 
 enum tm_code tm_kafka_open(
@@ -230,6 +314,11 @@ void tm_kafka_close(struct tm_kafka *kafka)
         tm_client_close(&kafka->client);
         free(kafka);
     }
+}
+
+int64_t tm_kafka_throttled_ms(const struct tm_kafka *kafka)
+{
+    return atomic_load(&kafka->client.throttled_ms);
 }
 
 const char *tm_kafka_cluster(const struct tm_kafka *kafka)

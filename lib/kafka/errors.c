@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "kafka/internal.h"
 
@@ -49,6 +51,14 @@ enum tm_code tm_rdkafka_code(rd_kafka_resp_err_t err)
         }
     }
     return TM_E_KAFKA;
+}
+
+void tm_rdkafka_needs(struct tm_err *err, const char *right)
+{
+    size_t len = strlen(err->msg);
+    if (err->code == TM_E_DENIED && strstr(err->msg, "AUTHORIZATION_FAILED") != NULL) {
+        (void)snprintf(err->msg + len, sizeof(err->msg) - len, "; needs the right %s", right);
+    }
 }
 
 bool tm_rdkafka_is_silence(rd_kafka_resp_err_t err)

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aws/credentials.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/own.h"
@@ -29,13 +30,26 @@ struct tm_property {
     const char *value;
 };
 
+/* Where the brokers are told who we are. */
+enum tm_kafka_auth {
+    TM_KAFKA_AUTH_RDKAFKA,    /* by the properties alone: TLS certificates, PLAIN, SCRAM, ... */
+    TM_KAFKA_AUTH_TOKEN_FILE, /* OAUTHBEARER with a token that somebody renews in a file */
+    TM_KAFKA_AUTH_MSK_IAM,    /* OAUTHBEARER with a token that AWS credentials sign (Amazon MSK) */
+};
+
 struct tm_kafka_options {
     const char *cluster;                  /* the configuration's name of it, for messages */
     const char *bootstrap;                /* host:port[,host:port...] */
     const struct tm_property *properties; /* librdkafka's own names, passed as they are */
     size_t property_count;
     bool read_uncommitted;
-    int64_t queue_bytes; /* per reader; 0: 16 MiB */
+    bool groups;                  /* for the questions of groups.h, and for nothing else */
+    int64_t queue_bytes;          /* per reader; 0: 16 MiB */
+    const char *transactional_id; /* of a producer (txn_writer.h); NULL: none */
+    enum tm_kafka_auth auth;      /* not by the properties: SASL_SSL, unless these say otherwise */
+    const char *token_file;       /* TM_KAFKA_AUTH_TOKEN_FILE */
+    const char *region;           /* TM_KAFKA_AUTH_MSK_IAM; NULL or "": as the brokers' names say */
+    struct tm_aws_options credentials; /* TM_KAFKA_AUTH_MSK_IAM; its region is that above */
 };
 
 struct tm_kafka;
@@ -61,6 +75,9 @@ enum tm_code tm_kafka_check_property(
 /* The cluster's own id, allocated in `arena`. */
 enum tm_code tm_kafka_cluster_id(struct tm_kafka *kafka, int64_t timeout_ms, struct tm_arena *arena,
         struct tm_slice *out, struct tm_err *err) TM_MUST_CHECK;
+
+/* How long the brokers have held back answers to this handle, to keep it within its quota; since it was opened. */
+int64_t tm_kafka_throttled_ms(const struct tm_kafka *kafka);
 
 /* How many brokers the cluster has now. */
 enum tm_code tm_kafka_brokers(
@@ -112,6 +129,13 @@ struct tm_topic_config {
     const char *topic;       /* asked */
     struct tm_property *set; /* answered, in the arena: what is set on the topic itself, by name */
     size_t set_count;
+    /* As in force, whoever set them (topic, broker, default). Times and sizes: -1 is none. */
+    bool in_force_known; /* else the brokers did not tell all of these */
+    int64_t retention_ms;
+    int64_t retention_bytes;
+    int64_t delete_retention_ms; /* how long the cleaner keeps a tombstone at the least */
+    bool compacts;               /* cleanup.policy has "compact", */
+    bool deletes;                /* and "delete" */
     enum tm_code code;
     const char *error;
 };
@@ -130,6 +154,12 @@ struct tm_topic_spec {
 
 /* TM_E_EXISTS when the topic is there. Returns when all partitions have a leader. */
 enum tm_code tm_kafka_create_topic(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
+        int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
+/*
+ * Would the cluster create it? Rights, name, replication factor, settings and policies are looked at;
+ * nothing is made. The text of a refusal is the broker's; TM_E_UNSUPPORTED where nobody answers that.
+ */
+enum tm_code tm_kafka_check_topic(struct tm_kafka *kafka, const struct tm_topic_spec *spec,
         int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
 /* IncrementalAlterConfigs: set those with a value, delete (back to default) those with NULL. */
 enum tm_code tm_kafka_alter_topic(struct tm_kafka *kafka, const char *topic,

@@ -73,6 +73,7 @@ static void fill_error(struct tm_client *client, struct row *row, rd_kafka_resp_
     struct tm_err err = {0};
     row->failed = failed;
     row->at->code = tm_client_fail(client, failed, NULL, &err);
+    tm_rdkafka_needs(&err, "DESCRIBE on Topic");
     (void)snprintf(row->at->error, sizeof(row->at->error), "%.*s", (int)sizeof(row->at->error) - 1,
             err.msg);
 }

@@ -32,6 +32,10 @@ static const struct tm_property producer_defaults[] = {
         {"message.max.bytes", "1000000000"},
 };
 
+/* With tokens of Tidemark's own; the protocol may be another one (a proxy that does TLS). */
+static const struct tm_property token_defaults[] = {{"security.protocol", "SASL_SSL"}};
+static const struct tm_property token_settings[] = {{"sasl.mechanism", "OAUTHBEARER"}};
+
 /* Set after them: correctness or bounds of memory rest on these. */
 static const struct tm_property consumer_settings[] = {
         {"allow.auto.create.topics", "false"}, {"auto.offset.reset", "error"},
@@ -50,6 +54,14 @@ static const struct tm_property producer_settings[] = {
         {"message.timeout.ms", "0"}, /* would drop from the middle; the writer watches by itself */
         {"queue.buffering.max.kbytes", "32768"},
         {"queue.buffering.max.messages", "0"},
+};
+
+/* Over those, where a producer writes in transactions: what is not delivered can be sent again. */
+static const struct tm_property transaction_settings[] = {
+        {"enable.gapless.guarantee", "false"},
+        {"linger.ms", "20"},
+        {"message.timeout.ms", "45000"}, /* must end before the transaction */
+        {"transaction.timeout.ms", "60000"},
 };
 
 /* What a user may not set, with the library's other names of the same. */
@@ -86,6 +98,7 @@ static const char *const reserved[] = {
         "request.required.acks",
         "test.mock.broker.rtt",
         "test.mock.num.brokers",
+        "transaction.timeout.ms",
         "transactional.id",
 };
 
@@ -200,7 +213,21 @@ static enum tm_code set_consumer(
             {"queued.max.messages.kbytes", queue},
     };
     enum tm_code code = set_all(conf, consumer_settings, LENGTH(consumer_settings), err);
+    if (code == TM_OK && options->groups) { /* groups.h says why; nothing ever joins it */
+        code = set_property(conf, "group.id", "tidemark", err);
+    }
     return code == TM_OK ? set_all(conf, own, LENGTH(own), err) : code;
+}
+
+static enum tm_code set_producer(
+        rd_kafka_conf_t *conf, const struct tm_kafka_options *options, struct tm_err *err)
+{
+    TM_TRY(set_all(conf, producer_settings, LENGTH(producer_settings), err));
+    if (options->transactional_id == NULL) {
+        return TM_OK;
+    }
+    TM_TRY(set_all(conf, transaction_settings, LENGTH(transaction_settings), err));
+    return set_property(conf, "transactional.id", options->transactional_id, err);
 }
 
 enum tm_code tm_properties_apply(rd_kafka_conf_t *conf, rd_kafka_type_t type,
@@ -210,8 +237,15 @@ enum tm_code tm_properties_apply(rd_kafka_conf_t *conf, rd_kafka_type_t type,
     if (code == TM_OK && type == RD_KAFKA_PRODUCER) {
         code = set_all(conf, producer_defaults, LENGTH(producer_defaults), err);
     }
+    bool tokens = options->auth != TM_KAFKA_AUTH_RDKAFKA;
+    if (code == TM_OK && tokens) {
+        code = set_all(conf, token_defaults, LENGTH(token_defaults), err);
+    }
     for (size_t i = 0; code == TM_OK && i < options->property_count; i++) {
         code = set_user_property(conf, &options->properties[i], err);
+    }
+    if (code == TM_OK && tokens) {
+        code = set_all(conf, token_settings, LENGTH(token_settings), err);
     }
     if (code == TM_OK) {
         code = set_property(conf, "bootstrap.servers", options->bootstrap, err);
@@ -219,7 +253,6 @@ enum tm_code tm_properties_apply(rd_kafka_conf_t *conf, rd_kafka_type_t type,
     if (code != TM_OK) {
         return code;
     }
-    return type == RD_KAFKA_CONSUMER
-                   ? set_consumer(conf, options, err)
-                   : set_all(conf, producer_settings, LENGTH(producer_settings), err);
+    return type == RD_KAFKA_CONSUMER ? set_consumer(conf, options, err)
+                                     : set_producer(conf, options, err);
 }

@@ -189,6 +189,33 @@ static bool give_failure(struct tm_reader *reader, int32_t partition, struct tm_
     return true;
 }
 
+/* A batch that was damaged where it lies: the library passes over it, as if it had never been. */
+static bool is_corrupt(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR__BAD_MSG || err == RD_KAFKA_RESP_ERR__BAD_COMPRESSION ||
+           err == RD_KAFKA_RESP_ERR__UNDERFLOW || err == RD_KAFKA_RESP_ERR_INVALID_MSG;
+}
+
+/*
+ * "Out of range" of an offset that is not of our fetching, which ends before. Behind a batch whose checksum is wrong
+ * librdkafka 2.14 takes the middle of the next one for its head, and goes on to fetch from an offset that is nowhere near;
+ * the answer reaches whoever reads the partition by then, and has stopped his fetching, too.
+ */
+static bool fetch_anew(struct tm_reader *reader, int32_t partition, struct tm_read_event *out)
+{
+    struct part part = reader->parts[partition];
+    stop(reader, partition);
+    reader->parts[partition] = part;
+    reader->parts[partition].failing = false;
+    reader->running++;
+    if (rd_kafka_consume_start_queue(reader->topic, partition, part.next, reader->queue) == 0) {
+        return false;
+    }
+    *out = (struct tm_read_event){0};
+    tm_client_fail(&reader->kafka->client, rd_kafka_last_error(), NULL, &out->err);
+    return give_failure(reader, partition, out);
+}
+
 /* An error that librdkafka gives to one partition. It goes on behind what it could not read: we do not. */
 static bool take_error(struct tm_reader *reader, int32_t partition,
         const rd_kafka_message_t *message, struct tm_read_event *out)
@@ -202,10 +229,18 @@ static bool take_error(struct tm_reader *reader, int32_t partition,
         part->next = message->offset > part->next ? message->offset : part->next;
         return false; /* the end was there when it was asked for: a leader that lags behind */
     }
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && message->offset > part->end) {
+        return fetch_anew(reader, partition, out);
+    }
     *out = (struct tm_read_event){
-            .out_of_range = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET};
+            .out_of_range = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+            .corrupt = is_corrupt(message->err),
+            .placed = message->offset >= 0 && message->err != RD_KAFKA_RESP_ERR_INVALID_MSG,
+    };
+    out->corrupt_at = out->placed ? message->offset : part->next;
     /* The payload of an error is its text, with a NUL behind it. */
     tm_client_fail(&reader->kafka->client, message->err, message->payload, &out->err);
+    tm_rdkafka_needs(&out->err, "READ on Topic");
     return give_failure(reader, partition, out);
 }
 
@@ -410,6 +445,7 @@ static void confirm_topic_error(struct tm_reader *reader)
     }
     reader->fault = (struct tm_err){0};
     tm_client_fail(&reader->kafka->client, caught.err, caught.text, &reader->fault);
+    tm_rdkafka_needs(&reader->fault, "READ on Topic");
     if (partitions > 0) {
         reader->fault.code = TM_E_KAFKA; /* it may go well the next time */
         (void)tm_err_wrap(&reader->fault, "the topic was away and may have been created anew");

@@ -47,6 +47,14 @@ struct tm_read_event {
     struct tm_record record;
     int64_t next;      /* END, FAILED: first offset not passed */
     bool out_of_range; /* FAILED: the start is below the log start or above its end */
+    /*
+     * FAILED: a batch that does not hold together (its checksum, its compression), which begins at `corrupt_at`.
+     * Where it ends librdkafka does not say. Not `placed`: the broker itself gave up, and only said so of the offset
+     * that was asked for.
+     */
+    bool corrupt;
+    bool placed;
+    int64_t corrupt_at;
     struct tm_err err; /* FAILED */
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/pool.h"
 #include "kafka/writing.h"
 
 enum {
@@ -76,6 +77,7 @@ static void on_delivery(const rd_kafka_message_t *message)
     const char *topic = rd_kafka_topic_name(part->topic);
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         tm_client_fail(&writer->client, message->err, NULL, &failure);
+        tm_rdkafka_needs(&failure, "WRITE on Topic");
         (void)tm_err_wrap(&failure,
                 "%s/%" PRId32 ": record meant for offset %" PRId64 " was not delivered", topic,
                 part->partition, meant);
@@ -162,6 +164,7 @@ static void on_fatal(void *opaque, rd_kafka_resp_err_t code, const char *text)
     if (writer->fatal.code == TM_OK) {
         writer->fatal_ns = tm_mono_ns();
         tm_client_fail(&writer->client, code, text, &writer->fatal);
+        tm_rdkafka_needs(&writer->fatal, "WRITE on Topic, of each topic that is written");
         (void)tm_err_wrap(
                 &writer->fatal, "cluster %s: the producer gave up", writer->client.cluster);
     }
@@ -170,6 +173,7 @@ static void on_fatal(void *opaque, rd_kafka_resp_err_t code, const char *text)
 void tm_reports_wait(struct tm_writer *writer, int64_t count, int64_t wait_ms)
 {
     struct timespec until = tm_mono_after_ms(wait_ms);
+    tm_pool_beat();
     pthread_mutex_lock(&writer->lock);
     int timed_out = 0;
     while (timed_out == 0 && (count < 0 || writer->shown_reported == count) &&

@@ -313,6 +313,29 @@ enum tm_code tm_writer_send(struct tm_writer_partition *part, const struct tm_re
     return TM_OK;
 }
 
+/*
+ * All has been reported on. Delivered, too? When the library gives up, it first drops what it has and
+ * only then says why.
+ */
+static enum tm_code all_delivered(struct tm_writer *writer, struct tm_err *err)
+{
+    pthread_mutex_lock(&writer->lock);
+    int64_t dropped = writer->shown_reported - writer->shown_delivered;
+    pthread_mutex_unlock(&writer->lock);
+    if (dropped == 0) {
+        return TM_OK;
+    }
+    tm_reports_wait(writer, -1, FATAL_WAIT_MS);
+    if (!atomic_load(&writer->has_failed)) {
+        struct tm_err failure = {0};
+        tm_err_set(&failure, TM_E_KAFKA,
+                "cluster %s: %" PRId64 " records were dropped, and nothing said why",
+                writer->client.cluster, dropped);
+        tm_reports_fail(writer, &failure);
+    }
+    return tm_reports_failure(writer, err);
+}
+
 static enum tm_code wait_until_delivered(
         struct tm_writer *writer, int64_t timeout_ms, const atomic_bool *cancel, struct tm_err *err)
 {
@@ -325,7 +348,7 @@ static enum tm_code wait_until_delivered(
             return tm_reports_failure(writer, err);
         }
         if (missing <= 0) {
-            return TM_OK;
+            return all_delivered(writer, err);
         }
         if (is_cancelled(cancel)) {
             return tm_err_set(

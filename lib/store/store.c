@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "store/store_metrics.h"
 
 static bool is_hex(char c)
 {
@@ -88,22 +89,32 @@ void tm_store_free(struct tm_store *store)
 enum tm_code tm_store_get(struct tm_store *store, const char *name, size_t max_bytes,
         struct tm_buf *out, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->get(store, name, max_bytes, out, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    size_t before = out->len;
+    enum tm_code code = store->ops->get(store, name, max_bytes, out, err);
+    tm_store_count_read(store, code == TM_OK ? out->len - before : 0);
+    return tm_store_observe(store, "get", begin_ns, code);
 }
 
 enum tm_code tm_store_range(struct tm_store *store, const char *name, uint64_t offset, size_t len,
         struct tm_buf *out, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->range(store, name, offset, len, out, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    size_t before = out->len;
+    enum tm_code code = store->ops->range(store, name, offset, len, out, err);
+    tm_store_count_read(store, code == TM_OK ? out->len - before : 0);
+    return tm_store_observe(store, "range", begin_ns, code);
 }
 
 enum tm_code tm_store_create(
         struct tm_store *store, const char *name, struct tm_slice bytes, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->create(store, name, bytes, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    enum tm_code code = store->ops->create(store, name, bytes, err);
+    return tm_store_observe(store, "create", begin_ns, code);
 }
 
 enum tm_code tm_store_spool_open(struct tm_store *store, struct tm_spool *out, struct tm_err *err)
@@ -119,8 +130,10 @@ void tm_store_spool_drop(struct tm_store *store, struct tm_spool *spool)
 enum tm_code tm_store_put(
         struct tm_store *store, const char *name, struct tm_spool *spool, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->put(store, name, spool, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    enum tm_code code = store->ops->put(store, name, spool, err);
+    return tm_store_observe(store, "put", begin_ns, code);
 }
 
 /* What stands between a backend's listing and its reader. */
@@ -130,6 +143,7 @@ struct listing {
     enum tm_code (*each)(
             void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err);
     void *arg;
+    bool refused; /* each() ended it */
 };
 
 /* Folders and buckets hold other things too; and readers merge listings, so order is a promise. */
@@ -144,7 +158,9 @@ static enum tm_code pass_on(
         return tm_err_set(err, TM_E_IO, "listing: %s comes after %s", name, listing->last);
     }
     memcpy(listing->last, name, strlen(name) + 1);
-    return listing->each(listing->arg, name, info, err);
+    enum tm_code code = listing->each(listing->arg, name, info, err);
+    listing->refused = code != TM_OK;
+    return code;
 }
 
 enum tm_code tm_store_list(struct tm_store *store, const char *prefix,
@@ -157,20 +173,27 @@ enum tm_code tm_store_list(struct tm_store *store, const char *prefix,
                 store->where, (int)TM_OBJECT_NAME_MAX, prefix);
     }
     struct listing listing = {.prefix = prefix, .each = each, .arg = arg};
-    return store->ops->list(store, prefix, pass_on, &listing, err);
+    int64_t begin_ns = tm_mono_ns();
+    enum tm_code code = store->ops->list(store, prefix, pass_on, &listing, err);
+    /* What the reader of the listing says is no failure of the store. */
+    return listing.refused ? code : tm_store_observe(store, "list", begin_ns, code);
 }
 
 enum tm_code tm_store_remove(struct tm_store *store, const char *name, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->remove(store, name, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    enum tm_code code = store->ops->remove(store, name, err);
+    return tm_store_observe(store, "remove", begin_ns, code);
 }
 
 enum tm_code tm_store_stat(
         struct tm_store *store, const char *name, struct tm_object_info *out, struct tm_err *err)
 {
-    enum tm_code code = check_name(store, name, err);
-    return code == TM_OK ? store->ops->stat(store, name, out, err) : code;
+    TM_TRY(check_name(store, name, err));
+    int64_t begin_ns = tm_mono_ns();
+    enum tm_code code = store->ops->stat(store, name, out, err);
+    return tm_store_observe(store, "stat", begin_ns, code);
 }
 
 /* The second create of a name: the answer must be that it is taken. */
@@ -179,6 +202,9 @@ static enum tm_code create_again(struct tm_store *store, const char *name, struc
     struct tm_err second = {0};
     enum tm_code code = tm_store_create(store, name, tm_slice_str("second"), &second);
     if (code == TM_E_EXISTS) {
+        return TM_OK;
+    }
+    if (code == TM_OK && store->trust_single_writer) {
         return TM_OK;
     }
     if (code == TM_OK) {
@@ -198,9 +224,13 @@ enum tm_code tm_store_probe(struct tm_store *store, struct tm_err *err)
     struct tm_id16 ulid = tm_ulid_make(tm_now_ms());
     (void)snprintf(name, sizeof(name), "tmp/probe-%s", tm_ulid_format(&ulid, "", ulid_text));
 
-    enum tm_code code = tm_store_create(store, name, tm_slice_str("first"), err);
-    if (code == TM_OK) {
+    struct tm_err first = {0};
+    enum tm_code code = tm_store_create(store, name, tm_slice_str("first"), &first);
+    /* Nobody else has this name: where it is taken, an answer was lost and the create sent again. */
+    if (code == TM_OK || code == TM_E_EXISTS) {
         code = create_again(store, name, err);
+    } else {
+        *err = first;
     }
     /* Also after a failure, which may have come behind the deed. What cannot be removed is no proof
      * against the store: tmp/ is swept in any case. */

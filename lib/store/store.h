@@ -33,7 +33,7 @@ struct tm_object_info {
 struct tm_spool {
     int fd;
     uint64_t size;   /* bytes written so far, kept by whoever writes */
-    char path[4096]; /* "" when the file has no name */
+    char path[4096]; /* for messages; "" when it is not open */
 };
 
 struct tm_store_ops {
@@ -60,12 +60,16 @@ struct tm_store_ops {
 /* First member of every implementation. */
 struct tm_store {
     const struct tm_store_ops *ops;
-    const char *backend; /* "disk", "s3", "fault"; static */
-    char where[256];     /* for messages: the directory or bucket */
+    const char *backend;      /* "disk", "s3", "fault"; static */
+    char where[256];          /* for messages: the directory or bucket */
+    char vault[65];           /* label of its metrics; "": it has none */
+    bool trust_single_writer; /* accepted though it may have no conditional create */
 };
 
 void tm_store_free(struct tm_store *store);
 TM_OWNABLE(struct tm_store *, tm_store_free);
+/* Count operations and their time as the vault's (docs/metrics.md); before other threads use it. */
+void tm_store_set_vault(struct tm_store *store, const char *vault);
 
 /* Append the whole object; TM_E_LIMIT when it has more than `max_bytes`. */
 enum tm_code tm_store_get(struct tm_store *store, const char *name, size_t max_bytes,
@@ -101,7 +105,8 @@ enum tm_code tm_store_stat(struct tm_store *store, const char *name, struct tm_o
 
 /*
  * Prove that the store refuses a second create of one name (docs/format.md, "Stores"): a random
- * tmp/ object is created twice and removed. TM_E_UNSUPPORTED when the second one succeeded.
+ * tmp/ object is created twice and removed. TM_E_UNSUPPORTED when the second one succeeded, unless
+ * the store is trusted to have one writer.
  */
 enum tm_code tm_store_probe(struct tm_store *store, struct tm_err *err) TM_MUST_CHECK;
 

@@ -45,6 +45,14 @@ struct tm_fold_ops {
      */
     enum tm_code (*check)(void *self, const struct tm_entry_place *place,
             const struct tm_edits *edits, struct tm_err *err);
+    /*
+     * Have others overtaken the edits since they were planned? TM_E_CONFLICT when a pack they add was
+     * swept, dropped or taken into use, a pack that a fresh one of theirs refers to was dropped or merged, a pack
+     * they drop is not there any more, one they sweep is in use, or a point they remove is gone or held. Asked
+     * before check(): what a lost race explains is no breach of the fold rule. NULL: never.
+     */
+    enum tm_code (*overtaken)(
+            void *self, const struct tm_edits *edits, int64_t now_ms, struct tm_err *err);
     /* The whole state as the edits of a full (unsorted lists are sorted by the caller). */
     enum tm_code (*dump)(void *self, int64_t now_ms, struct tm_edits *out, struct tm_err *err);
     /* Forget everything folded: the log on the store contradicts it and is folded anew. */

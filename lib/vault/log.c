@@ -5,6 +5,8 @@
 
 #include "base/hash.h"
 
+enum { STARTS_MAX = 10 }; /* lists of the log in one refresh */
+
 /* TM_E_MISSING when there is none; `out` zeroed or done, and to be done in any case. */
 static enum tm_code read_entry(
         struct tm_vault *vault, uint64_t seq, struct tm_log_entry *out, struct tm_err *err)
@@ -83,6 +85,7 @@ struct walk {
     const struct tm_fold *fold;
     struct tm_head base; /* where this refresh began to fold */
     uint64_t reach;      /* entries up to here are known to be there */
+    bool vanished;       /* an entry that was listed, or named, is not there */
     struct tm_log_watch *watch;
 };
 
@@ -98,14 +101,14 @@ static enum tm_code apply_read(
 }
 
 /* The full that the newest entry is, or names; `read` is room for it. NULL: see `err`. */
-static const struct tm_log_entry *find_full(struct tm_vault *vault,
-        const struct tm_log_entry *newest, struct tm_log_entry *read, struct tm_err *err)
+static const struct tm_log_entry *find_full(struct walk *walk, const struct tm_log_entry *newest,
+        struct tm_log_entry *read, struct tm_err *err)
 {
     if (newest->place.back == 0) {
         return newest;
     }
     uint64_t seq = newest->place.seq - newest->place.back;
-    enum tm_code code = read_entry(vault, seq, read, err);
+    enum tm_code code = read_entry(walk->vault, seq, read, err);
     if (code == TM_OK && read->edits.full) {
         return read;
     }
@@ -115,6 +118,7 @@ static const struct tm_log_entry *find_full(struct tm_vault *vault,
         (void)tm_err_set(err, TM_E_CORRUPT, "%s: not a full", name);
     } else if (code == TM_E_MISSING) {
         err->code = TM_E_CORRUPT;
+        walk->vanished = true;
     }
     (void)tm_err_wrap(err, "newest full of entry %" PRIu64, newest->place.seq);
     return NULL;
@@ -125,7 +129,7 @@ static enum tm_code apply_full(
         struct walk *walk, const struct tm_log_entry *newest, struct tm_err *err)
 {
     struct tm_log_entry read = {0};
-    const struct tm_log_entry *full = find_full(walk->vault, newest, &read, err);
+    const struct tm_log_entry *full = find_full(walk, newest, &read, err);
     enum tm_code code = full != NULL ? apply_read(walk, full, err) : err->code;
     if (full != NULL && code == TM_OK) {
         walk->base = tm_log_head(full);
@@ -138,15 +142,30 @@ static enum tm_code rolled_back(uint64_t seq, const char *now, struct tm_err *er
 {
     char name[TM_OBJECT_NAME_MAX];
     tm_log_name(seq, name);
-    return tm_err_set(err, TM_E_CORRUPT,
+    return tm_err_set(err, TM_E_ROLLED_BACK,
             "%s: the log was rolled back or replaced: the entry folded before is %s", name, now);
+}
+
+/* Another object is where the fold's head was. Damage of that one entry is no rollback. */
+static enum tm_code other_head(
+        struct tm_vault *vault, const struct tm_head *known, struct tm_err *err)
+{
+    struct tm_log_entry entry = {0};
+    struct tm_err why = {0};
+    enum tm_code code = read_entry(vault, known->seq, &entry, &why);
+    tm_edits_done(&entry.edits);
+    if (code != TM_OK && code != TM_E_MISSING) {
+        *err = why;
+        return code;
+    }
+    return rolled_back(known->seq, "not the one in the store", err);
 }
 
 /*
  * Start an empty fold at the newest full. When `known` is not NULL the fold holds that head, which the
  * log no longer has: then log GC must have gone past it, else the log was rolled back or replaced.
  */
-static enum tm_code start(struct walk *walk, const struct tm_head *known, struct tm_err *err)
+static enum tm_code start_once(struct walk *walk, const struct tm_head *known, struct tm_err *err)
 {
     int64_t since_ns = tm_vault_now_ns(walk->vault);
     struct tm_log_span span;
@@ -160,15 +179,17 @@ static enum tm_code start(struct walk *walk, const struct tm_head *known, struct
     if (span.empty) {
         return tm_err_set(err, TM_E_MISSING, "log/: no entry is there");
     }
+    walk->reach = span.newest;
 
     struct tm_log_entry newest = {0};
     code = read_entry(walk->vault, span.newest, &newest, err);
     if (code == TM_E_MISSING) {
         err->code = code = TM_E_CORRUPT; /* listed, but not there: not "no vault" */
+        walk->vanished = true;
     }
     /* Only now is `back` authentic, and only now may what was folded be forgotten. */
     if (code == TM_OK && known != NULL && span.newest - newest.place.back <= known->seq) {
-        code = rolled_back(known->seq, "not the one in the store", err);
+        code = other_head(walk->vault, known, err);
     }
     if (code == TM_OK && known != NULL) {
         code = walk->fold->ops->reset(walk->fold->self, err);
@@ -179,9 +200,42 @@ static enum tm_code start(struct walk *walk, const struct tm_head *known, struct
     if (code == TM_OK) {
         tm_vault_trust(walk->vault, &walk->base, since_ns);
     }
-    walk->reach = span.newest;
     tm_edits_done(&newest.edits);
     return code;
+}
+
+/* Has the log grown since it was listed? Then what vanished may have been removed by log GC. */
+static enum tm_code look_for_growth(const struct walk *walk, bool *grown, struct tm_err *err)
+{
+    struct tm_log_span span;
+    TM_TRY(tm_log_list(tm_vault_store(walk->vault), &span, err));
+    *grown = !span.empty && span.newest > walk->reach;
+    return TM_OK;
+}
+
+/* Start, and once more when log GC was quicker than the reading of what was listed: a week lay between. */
+static enum tm_code start(struct walk *walk, const struct tm_head *known, struct tm_err *err)
+{
+    for (int tries = 1;; tries++) {
+        walk->vanished = false;
+        struct tm_err why = {0};
+        enum tm_code code = start_once(walk, known, &why);
+        bool again = code == TM_E_CORRUPT && walk->vanished && tries < STARTS_MAX;
+        enum tm_code look_code = again ? look_for_growth(walk, &again, err) : TM_OK;
+        if (look_code != TM_OK) {
+            return look_code;
+        }
+        if (!again) {
+            *err = code == TM_OK ? *err : why;
+            return code;
+        }
+        struct tm_fold_state state;
+        look_code = walk->fold->ops->state(walk->fold->self, &state, err);
+        if (look_code != TM_OK) {
+            return look_code;
+        }
+        known = state.empty ? NULL : known;
+    }
 }
 
 /* Having read what follows it: is the fold's head still in the store, or need that not be asked? */
@@ -193,6 +247,23 @@ static enum tm_code look_at_head(
         return TM_OK;
     }
     return tm_log_holds(tm_vault_store(walk->vault), head, there, err);
+}
+
+/*
+ * The entry after the fold's head does not follow it: `why` says so. When that head was taken on trust
+ * and is not there any more, all of the log was rolled back or replaced since; else one entry is wrong.
+ */
+static enum tm_code not_following(
+        struct walk *walk, const struct tm_head *head, const struct tm_err *why, struct tm_err *err)
+{
+    bool there = true;
+    TM_TRY(tm_log_holds(tm_vault_store(walk->vault), head, &there, err));
+    if (!there) {
+        tm_vault_doubt(walk->vault);
+        return start(walk, head, err);
+    }
+    *err = *why;
+    return why->code;
 }
 
 /*
@@ -229,8 +300,14 @@ static enum tm_code step(
     if (*end && seq <= walk->reach) {
         return tm_err_set(err, TM_E_CORRUPT, "%s; later entries are there", read_err.msg);
     }
-    code = *end ? TM_OK : check_chain(entry, &state, err);
-    return code == TM_OK && !*end ? apply_read(walk, entry, err) : code;
+    if (*end) {
+        return TM_OK;
+    }
+    struct tm_err chain_err = {0};
+    if (check_chain(entry, &state, &chain_err) != TM_OK) {
+        return not_following(walk, &state.head, &chain_err, err);
+    }
+    return apply_read(walk, entry, err);
 }
 
 static enum tm_code walk_on(struct walk *walk, struct tm_err *err)
@@ -255,7 +332,7 @@ static enum tm_code begin(struct walk *walk, struct tm_err *err)
         return start(walk, NULL, err);
     }
     if (!tm_id16_eq(&state.vault_id, tm_vault_id(walk->vault))) {
-        return tm_err_set(err, TM_E_CORRUPT,
+        return tm_err_set(err, TM_E_ROLLED_BACK,
                 "%s: the log was replaced: another vault's was folded before",
                 tm_vault_store(walk->vault)->where);
     }

@@ -48,6 +48,11 @@ bool tm_log_wait(struct tm_log_patience *patience); /* false, at once, when it i
 enum tm_code tm_log_create(struct tm_store *store, const char *name, struct tm_slice bytes,
         int64_t budget_ms, bool *mine, struct tm_err *err) TM_MUST_CHECK;
 
+/* tm_vault_open() of the vault with that id, whatever log/ holds: for a vault that has lost it. */
+enum tm_code tm_vault_open_as(struct tm_store *store, const struct tm_secret *secret,
+        const struct tm_id16 *id, const char *writer, struct tm_vault **out,
+        struct tm_err *err) TM_MUST_CHECK;
+
 /* Folding ---------------------------------------------------------------------------------- */
 
 struct tm_log_entry {
@@ -95,5 +100,20 @@ void tm_vault_trust(struct tm_vault *vault, const struct tm_head *head, int64_t 
 void tm_vault_doubt(struct tm_vault *vault);           /* trust no entry */
 int64_t tm_vault_now_ns(const struct tm_vault *vault); /* CLOCK_BOOTTIME: a laptop's sleep counts */
 void tm_vault_set_clock(struct tm_vault *vault, int64_t (*now_ns)(void)); /* for tests */
+
+/* The wall clock that entries are dated by; tm_now_ms() unless set, for tests. */
+int64_t tm_vault_wall_ms(const struct tm_vault *vault);
+void tm_vault_set_wall(struct tm_vault *vault, int64_t (*now_ms)(void));
+
+/*
+ * A pack whose put began at `put_ns` (tm_vault_now_ns), and is not committed yet. Whoever lists the
+ * store takes an object that no entry names for an orphan after a day, so an entry that adds a pack
+ * put longer ago than that is given up: TM_E_CONFLICT.
+ */
+void tm_vault_note_put(struct tm_vault *vault, const struct tm_hash *pack, int64_t put_ns);
+enum tm_code tm_vault_check_puts(
+        struct tm_vault *vault, const struct tm_edits *edits, struct tm_err *err) TM_MUST_CHECK;
+/* The packs of an entry that was committed need not be remembered any more. */
+void tm_vault_forget_puts(struct tm_vault *vault, const struct tm_edits *edits);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -22,20 +23,77 @@ struct tm_pack {
     struct tm_pack_key *keys;
     size_t key_count;
     struct tm_pack_index index;
+    struct tm_pack_deps deps;   /* `take` NULL: none were set */
+    atomic_size_t window_bytes; /* 0: no reading ahead */
+    pthread_mutex_t ahead;      /* of the next two */
+    struct tm_buf window;       /* bytes from window_at on */
+    uint64_t window_at;
     pthread_mutex_t lock;      /* of what follows */
     struct tm_data_key **open; /* data keys, opened when first needed; one a key */
 };
 
-/* Append bytes of the object, from the tail where it has them. */
-static enum tm_code read_bytes(const struct tm_pack *pack, uint64_t offset, size_t len,
-        struct tm_buf *out, struct tm_err *err)
+/* Have the window hold [offset, offset + len), which begins in it or where it ends. */
+static enum tm_code move_window(
+        struct tm_pack *pack, uint64_t offset, size_t len, struct tm_err *err)
+{
+    uint64_t left = pack->size - offset;
+    size_t window = atomic_load(&pack->window_bytes);
+    size_t bytes = len > window ? len : window;
+    struct tm_buf next = {0};
+    enum tm_code code = tm_store_range(tm_vault_store(pack->vault), pack->name, offset,
+            bytes < left ? bytes : (size_t)left, &next, err);
+    if (code != TM_OK) {
+        tm_buf_done(&next);
+        return code;
+    }
+    tm_buf_done(&pack->window);
+    pack->window = next;
+    pack->window_at = offset;
+    return TM_OK;
+}
+
+/* From the window, if the read is part of reading the pack in order; *took: it is. With `ahead` held. */
+static enum tm_code read_window(struct tm_pack *pack, uint64_t offset, size_t len,
+        struct tm_buf *out, bool *took, struct tm_err *err)
+{
+    uint64_t end = pack->window_at + pack->window.len;
+    *took = offset >= pack->window_at && offset <= end && len <= pack->size - offset;
+    if (!*took) {
+        return TM_OK;
+    }
+    if (offset + len > end) {
+        TM_TRY(move_window(pack, offset, len, err));
+    }
+    tm_buf_add(out, pack->window.at + (offset - pack->window_at), len);
+    return TM_OK;
+}
+
+/* Append bytes of the object, from the tail or the window where they have them. */
+static enum tm_code read_bytes(
+        struct tm_pack *pack, uint64_t offset, size_t len, struct tm_buf *out, struct tm_err *err)
 {
     uint64_t tail_at = pack->size - pack->tail.len;
     if (offset >= tail_at && offset + len <= pack->size) {
         tm_buf_add(out, pack->tail.at + (offset - tail_at), len);
         return TM_OK;
     }
-    return tm_store_range(tm_vault_store(pack->vault), pack->name, offset, len, out, err);
+    bool took = false;
+    if (atomic_load(&pack->window_bytes) > 0 && pthread_mutex_trylock(&pack->ahead) == 0) {
+        enum tm_code code = read_window(pack, offset, len, out, &took, err);
+        (void)pthread_mutex_unlock(&pack->ahead);
+        TM_TRY(code);
+    }
+    return took ? TM_OK
+                : tm_store_range(tm_vault_store(pack->vault), pack->name, offset, len, out, err);
+}
+
+void tm_pack_read_ahead(struct tm_pack *pack, size_t window_bytes)
+{
+    (void)pthread_mutex_lock(&pack->ahead);
+    pack->window_at = pack->header.len; /* where the frames begin */
+    tm_buf_done(&pack->window);
+    atomic_store(&pack->window_bytes, window_bytes);
+    (void)pthread_mutex_unlock(&pack->ahead);
 }
 
 /* Fetch the tail, having seen that the object has the size it should have. */
@@ -144,6 +202,7 @@ enum tm_code tm_pack_open(struct tm_vault *vault, const struct tm_hash *name, ui
     pack->size = size;
     tm_pack_name(name, pack->name);
     tm_assert(pthread_mutex_init(&pack->lock, NULL) == 0);
+    tm_assert(pthread_mutex_init(&pack->ahead, NULL) == 0);
 
     enum tm_code code = read_tail(pack, err);
     if (code == TM_OK) {
@@ -169,6 +228,8 @@ void tm_pack_close(struct tm_pack *pack)
     }
     free(pack->open);
     (void)pthread_mutex_destroy(&pack->lock);
+    (void)pthread_mutex_destroy(&pack->ahead);
+    tm_buf_done(&pack->window);
     tm_pack_index_done(&pack->index);
     tm_arena_done(&pack->arena);
     tm_buf_done(&pack->header);
@@ -184,6 +245,11 @@ const struct tm_pack_index *tm_pack_index(const struct tm_pack *pack)
 const struct tm_hash *tm_pack_hash(const struct tm_pack *pack)
 {
     return &pack->hash;
+}
+
+const struct tm_pack_key *tm_pack_keys(const struct tm_pack *pack)
+{
+    return pack->keys;
 }
 
 uint32_t tm_pack_block_epoch(const struct tm_pack *pack, size_t block)
@@ -223,14 +289,14 @@ struct frames {
     struct tm_slice content;
 };
 
-/* Where a block's content is: in the pack itself, or another that is opened for the call. */
+/* Where a block's content is: in the pack itself, or another that is open for the call. */
 struct place {
     struct tm_pack *pack;
     const struct tm_frame *frame;
-    struct tm_pack *opened; /* to be closed */
+    struct tm_pack *taken; /* to be given back */
 };
 
-static enum tm_code read_frames(const struct tm_pack *pack, const struct tm_frame *positions,
+static enum tm_code read_frames(struct tm_pack *pack, const struct tm_frame *positions,
         const struct place *content, struct frames *out, struct tm_err *err)
 {
     size_t positions_len = (size_t)positions->stored;
@@ -261,6 +327,16 @@ static const struct tm_frame *find_content(const struct tm_pack *pack, const str
     return NULL;
 }
 
+bool tm_pack_holds(const struct tm_pack *pack, const struct tm_hash *id)
+{
+    return find_content(pack, id) != NULL;
+}
+
+void tm_pack_set_deps(struct tm_pack *pack, const struct tm_pack_deps *deps)
+{
+    pack->deps = *deps;
+}
+
 /* Open a pack of which only the name is known. */
 static enum tm_code open_dep(struct tm_vault *vault, const struct tm_hash *hash,
         struct tm_pack **out, struct tm_err *err)
@@ -272,6 +348,24 @@ static enum tm_code open_dep(struct tm_vault *vault, const struct tm_hash *hash,
     return code == TM_OK ? tm_pack_open(vault, hash, info.size, out, err) : code;
 }
 
+static enum tm_code take_dep(struct tm_pack *pack, const struct tm_block_info *info,
+        struct tm_pack **out, struct tm_err *err)
+{
+    const struct tm_hash *dep = &pack->index.deps[info->dep - 1];
+    return pack->deps.take != NULL
+                   ? pack->deps.take(pack->deps.self, dep, &info->content_id, out, err)
+                   : open_dep(pack->vault, dep, out, err);
+}
+
+static void give_dep(const struct tm_pack *pack, struct tm_pack *taken)
+{
+    if (taken != NULL && pack->deps.give != NULL) {
+        pack->deps.give(pack->deps.self, taken);
+    } else {
+        tm_pack_close(taken);
+    }
+}
+
 static enum tm_code find_place(struct tm_pack *pack, const struct tm_block_info *info,
         struct place *out, struct tm_err *err)
 {
@@ -279,22 +373,19 @@ static enum tm_code find_place(struct tm_pack *pack, const struct tm_block_info 
         *out = (struct place){.pack = pack, .frame = &info->content};
         return TM_OK;
     }
-    struct tm_pack *holder = pack;
-    struct tm_pack *opened = NULL;
-    if (info->dep > 0) {
-        enum tm_code code = open_dep(pack->vault, &pack->index.deps[info->dep - 1], &opened, err);
-        if (code != TM_OK) {
-            return code;
-        }
-        holder = opened;
+    struct tm_pack *taken = NULL;
+    enum tm_code code = info->dep > 0 ? take_dep(pack, info, &taken, err) : TM_OK;
+    if (code != TM_OK) {
+        return code;
     }
+    struct tm_pack *holder = taken != NULL ? taken : pack;
     const struct tm_frame *frame = find_content(holder, &info->content_id);
     if (frame == NULL) {
-        (void)tm_err_set(err, TM_E_UNSUPPORTED, "its content is not in %s", holder->name);
-        tm_pack_close(opened);
-        return TM_E_UNSUPPORTED;
+        (void)tm_err_set(err, TM_E_CORRUPT, "its content is not in %s", holder->name);
+        give_dep(pack, taken);
+        return TM_E_CORRUPT;
     }
-    *out = (struct place){.pack = holder, .frame = frame, .opened = opened};
+    *out = (struct place){.pack = holder, .frame = frame, .taken = taken};
     return TM_OK;
 }
 
@@ -331,6 +422,6 @@ enum tm_code tm_pack_read_block(struct tm_pack *pack, size_t block, struct tm_bl
     if (code == TM_OK) {
         code = open_block(pack, info, &content, tools, view, err);
     }
-    tm_pack_close(content.opened);
+    give_dep(pack, content.taken);
     return code == TM_OK ? TM_OK : tm_err_wrap(err, "%s: block %zu", pack->name, block);
 }

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "vault/log.h"
+#include "vault/own_ids.h"
 
 enum { READ_BYTES = 1 << 20 };
 
@@ -20,6 +21,8 @@ struct tm_pack_writer {
     struct tm_buf header;
     TM_VEC(struct tm_sealed) placed; /* their ciphertexts are empty */
     uint64_t end;                    /* offset of the next frame */
+    TM_VEC(struct tm_hash) deps;     /* in the order of their numbers; sorted at the end */
+    struct tm_own_ids dep_numbers;
 };
 
 static enum tm_code spool_failed(
@@ -47,8 +50,8 @@ static enum tm_code write_at(const struct tm_pack_writer *writer, uint64_t offse
     return TM_OK;
 }
 
-enum tm_code tm_pack_writer_open(
-        struct tm_vault *vault, struct tm_pack_writer **out, struct tm_err *err)
+enum tm_code tm_pack_writer_open_copy(struct tm_vault *vault, const struct tm_pack_key *keys,
+        size_t key_count, struct tm_pack_writer **out, struct tm_err *err)
 {
     struct tm_spool spool = {.fd = -1};
     enum tm_code code = tm_store_spool_open(tm_vault_store(vault), &spool, err);
@@ -58,15 +61,27 @@ enum tm_code tm_pack_writer_open(
     TM_OWN(tm_pack_writer_free) struct tm_pack_writer *writer = tm_xalloc(1, sizeof(*writer));
     writer->vault = vault;
     writer->spool = spool;
-
-    const struct tm_ring *ring = tm_vault_ring(vault);
-    struct tm_pack_key key = {.epoch = tm_ring_epoch(ring)};
-    writer->key = tm_data_key_new(ring, key.epoch, key.stored);
-    tm_pack_header_encode(tm_vault_id(vault), &key, 1, &writer->header);
+    tm_pack_header_encode(tm_vault_id(vault), keys, key_count, &writer->header);
     writer->end = writer->header.len;
     code = write_at(writer, 0, tm_buf_slice(&writer->header), err);
     if (code == TM_OK) {
         *out = TM_TAKE(writer);
+    }
+    return code;
+}
+
+enum tm_code tm_pack_writer_open(
+        struct tm_vault *vault, struct tm_pack_writer **out, struct tm_err *err)
+{
+    const struct tm_ring *ring = tm_vault_ring(vault);
+    struct tm_pack_key key = {.epoch = tm_ring_epoch(ring)};
+    TM_OWN(tm_data_key_free)
+    struct tm_data_key *data_key = tm_data_key_new(ring, key.epoch, key.stored);
+    struct tm_pack_writer *writer = NULL;
+    enum tm_code code = tm_pack_writer_open_copy(vault, &key, 1, &writer, err);
+    if (code == TM_OK) {
+        writer->key = TM_TAKE(data_key);
+        *out = writer;
     }
     return code;
 }
@@ -80,6 +95,8 @@ void tm_pack_writer_free(struct tm_pack_writer *writer)
         tm_sealed_done(&writer->placed.at[i]);
     }
     tm_vec_done(&writer->placed);
+    tm_vec_done(&writer->deps);
+    tm_own_ids_done(&writer->dep_numbers);
     tm_store_spool_drop(tm_vault_store(writer->vault), &writer->spool);
     tm_data_key_free(writer->key);
     tm_buf_done(&writer->header);
@@ -96,13 +113,32 @@ uint64_t tm_pack_writer_bytes(const struct tm_pack_writer *writer)
     return writer->end;
 }
 
+uint32_t tm_pack_writer_dep(struct tm_pack_writer *writer, const struct tm_hash *pack)
+{
+    uint64_t number = tm_own_ids_find(&writer->dep_numbers, pack);
+    if (number == 0) {
+        *tm_vec_push(&writer->deps) = *pack;
+        number = writer->deps.count;
+        tm_own_ids_add(&writer->dep_numbers, pack, number);
+    }
+    return (uint32_t)number;
+}
+
+const struct tm_hash *tm_pack_writer_deps(const struct tm_pack_writer *writer, size_t *count)
+{
+    *count = writer->deps.count;
+    return writer->deps.at;
+}
+
 uint64_t tm_pack_writer_place(
         struct tm_pack_writer *writer, struct tm_sealed *sealed, uint32_t stream)
 {
     uint64_t offset = writer->end;
     struct tm_block_info *info = &sealed->info;
     info->positions.offset = offset;
-    info->content.offset = offset + sealed->positions.len;
+    if ((info->flags & TM_BLOCK_FOREIGN) == 0) {
+        info->content.offset = offset + sealed->positions.len;
+    }
     for (size_t i = 0; i < info->run_count; i++) {
         info->runs[i].run.stream = stream;
     }
@@ -123,6 +159,38 @@ enum tm_code tm_pack_writer_write(struct tm_pack_writer *writer, uint64_t offset
     return code;
 }
 
+enum tm_code tm_pack_writer_copy(
+        struct tm_pack_writer *writer, uint64_t offset, struct tm_slice bytes, struct tm_err *err)
+{
+    return write_at(writer, offset, bytes, err);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct tm_hash *x = a;
+    const struct tm_hash *y = b;
+    return memcmp(x->bytes, y->bytes, sizeof(x->bytes));
+}
+
+/* Put the packs referred to in order, and let the blocks name them by their place in it. */
+static void sort_deps(struct tm_pack_writer *writer)
+{
+    size_t count = writer->deps.count;
+    if (count == 0) {
+        return;
+    }
+    uint32_t *places = tm_xalloc(count + 1, sizeof(*places));
+    qsort(writer->deps.at, count, sizeof(*writer->deps.at), by_bytes);
+    for (size_t i = 0; i < count; i++) {
+        places[tm_own_ids_find(&writer->dep_numbers, &writer->deps.at[i])] = (uint32_t)i + 1;
+    }
+    for (size_t i = 0; i < writer->placed.count; i++) {
+        struct tm_block_info *info = &writer->placed.at[i].info;
+        info->dep = places[info->dep];
+    }
+    free(places);
+}
+
 static void encode_index(const struct tm_pack_writer *writer, struct tm_pack_stream *streams,
         size_t stream_count, struct tm_buf *out)
 {
@@ -134,6 +202,8 @@ static void encode_index(const struct tm_pack_writer *writer, struct tm_pack_str
     struct tm_pack_index index = {
             .streams = streams,
             .stream_count = stream_count,
+            .deps = writer->deps.at,
+            .dep_count = writer->deps.count,
             .blocks = blocks,
             .block_count = count,
     };
@@ -194,18 +264,16 @@ static enum tm_code put(
     }
 }
 
-enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack_stream *streams,
-        size_t stream_count, struct tm_hash *name, uint64_t *size, struct tm_err *err)
+/* Write what stands behind the frames, name the pack, store it. */
+static enum tm_code store_pack(struct tm_pack_writer *writer, struct tm_slice tail,
+        struct tm_hash *name, uint64_t *size, struct tm_err *err)
 {
-    TM_FAULT("vault.pack.sealed");
-    TM_BUF_OWN struct tm_buf tail = {0};
-    encode_index(writer, streams, stream_count, &tail);
     uint64_t total = writer->end + tail.len;
     if (total > TM_PACK_BYTES_MAX) {
         return tm_err_set(err, TM_E_LIMIT, "a pack of %llu bytes; %d is the limit",
                 (unsigned long long)total, TM_PACK_BYTES_MAX);
     }
-    enum tm_code code = write_at(writer, writer->end, tm_buf_slice(&tail), err);
+    enum tm_code code = write_at(writer, writer->end, tail, err);
     if (code != TM_OK) {
         return code;
     }
@@ -214,6 +282,7 @@ enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack
 
     struct tm_hash hash;
     code = hash_spool(writer, total, &hash, err);
+    int64_t put_ns = tm_vault_now_ns(writer->vault);
     if (code == TM_OK) {
         code = put(writer, &hash, err);
     }
@@ -221,7 +290,29 @@ enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack
         return code;
     }
     TM_FAULT("vault.pack.put");
+    tm_vault_note_put(writer->vault, &hash, put_ns);
     *name = hash;
     *size = total;
     return TM_OK;
+}
+
+enum tm_code tm_pack_writer_finish(struct tm_pack_writer *writer, struct tm_pack_stream *streams,
+        size_t stream_count, struct tm_hash *name, uint64_t *size, struct tm_err *err)
+{
+    TM_FAULT("vault.pack.sealed");
+    TM_BUF_OWN struct tm_buf tail = {0};
+    sort_deps(writer);
+    encode_index(writer, streams, stream_count, &tail);
+    return store_pack(writer, tm_buf_slice(&tail), name, size, err);
+}
+
+enum tm_code tm_pack_writer_finish_copy(struct tm_pack_writer *writer,
+        const struct tm_pack_index *index, uint64_t end, struct tm_hash *name, uint64_t *size,
+        struct tm_err *err)
+{
+    tm_assert(writer->placed.count == 0 && end >= writer->end);
+    TM_BUF_OWN struct tm_buf tail = {0};
+    tm_pack_index_encode(index, tm_vault_ring(writer->vault), tm_buf_slice(&writer->header), &tail);
+    writer->end = end;
+    return store_pack(writer, tm_buf_slice(&tail), name, size, err);
 }

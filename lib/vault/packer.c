@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/pool.h"
+#include "vault/own_ids.h"
 #include "vault/pack_writer.h"
 
 enum {
@@ -24,11 +26,10 @@ enum pack_state {
 };
 
 struct pack {
-    uint64_t number; /* from 1 */
     enum pack_state state;
     struct tm_pack_writer *writer; /* NULL once stored */
     TM_VEC(struct tm_pack_stream) streams;
-    struct tm_packed packed; /* runs in the order of putting; the rest when stored */
+    struct tm_packed packed; /* name, size, time and deps when stored */
     uint64_t counter;        /* next free nonce */
     uint64_t worst;          /* bytes, if nothing compresses */
     size_t put_bytes;        /* of content */
@@ -52,6 +53,7 @@ struct tm_packer {
     TM_VEC(struct pack *) packs;   /* begun and not given by a cut, in the order they were begun */
     uint64_t begun;                /* packs, ever */
     struct pack *open;             /* the last of them, or NULL */
+    struct tm_own_packs own;       /* what its own packs hold, until told to settle */
     TM_VEC(struct tm_block_tools *) tools; /* not in use */
     size_t in_flight;                      /* bytes of blocks */
     size_t jobs;                           /* blocks with a sealer, or waiting for one */
@@ -70,6 +72,18 @@ struct job {
     uint32_t stream; /* in the pack */
     uint64_t counter;
     size_t memory;
+    bool has_id;
+    struct tm_hash id; /* of its content, which is */
+    bool foreign;      /* in */
+    uint32_t dep;      /* that pack, by the writer's number; 0: the same one */
+};
+
+/* What is known of a block's content before it goes into a pack. */
+struct content {
+    bool has_id;
+    struct tm_hash id;
+    bool found; /* by the look-up, in `pack` */
+    struct tm_hash pack;
 };
 
 static void lock(struct tm_packer *packer)
@@ -86,7 +100,9 @@ static void unlock(struct tm_packer *packer)
 
 static void wait_for_change(struct tm_packer *packer)
 {
+    tm_pool_rest();
     (void)pthread_cond_wait(&packer->changed, &packer->lock);
+    tm_pool_beat();
 }
 
 static void tell_change(struct tm_packer *packer)
@@ -117,7 +133,7 @@ static void free_pack(struct pack *pack)
 {
     tm_pack_writer_free(pack->writer);
     tm_vec_done(&pack->streams);
-    tm_vec_done(&pack->packed.runs);
+    tm_packed_done(&pack->packed);
     free(pack);
 }
 
@@ -148,8 +164,8 @@ static uint32_t stream_in_pack(struct tm_packer *packer, struct pack *pack, uint
     size_t index = find_stream(packer, number);
     tm_assert(is_stream(packer, index, number));
     struct stream *stream = &packer->streams.at[index];
-    if (stream->in != pack->number) {
-        stream->in = pack->number;
+    if (stream->in != pack->packed.number) {
+        stream->in = pack->packed.number;
         stream->id = (uint32_t)pack->streams.count + 1;
         struct tm_pack_stream names = stream->names;
         names.id = stream->id;
@@ -201,7 +217,7 @@ static enum tm_code begin_pack(struct tm_packer *packer, struct tm_err *err)
         return code;
     }
     struct pack *pack = tm_xalloc(1, sizeof(*pack));
-    pack->number = ++packer->begun;
+    pack->packed.number = ++packer->begun;
     pack->writer = writer;
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     *tm_vec_push(&packer->packs) = pack;
@@ -209,8 +225,35 @@ static enum tm_code begin_pack(struct tm_packer *packer, struct tm_err *err)
     return TM_OK;
 }
 
+/* Does the block refer to content elsewhere (packer.h says where that may be)? Else it holds its own. */
+static void settle_content(struct tm_packer *packer, const struct content *content, struct job *job)
+{
+    struct pack *pack = job->pack;
+    if (!content->has_id) {
+        return;
+    }
+    job->has_id = true;
+    job->id = content->id;
+    uint64_t number = tm_own_ids_find(&packer->own.ids, &content->id);
+    const struct tm_hash *holder = number > 0 ? tm_own_packs_name_of(&packer->own, number) : NULL;
+    if (holder == NULL && content->found) {
+        holder = &content->pack;
+    }
+    if (number == pack->packed.number) {
+        job->foreign = true;
+    } else if (holder != NULL) {
+        job->foreign = true;
+        job->dep = tm_pack_writer_dep(pack->writer, holder);
+    } else {
+        tm_own_ids_add(&packer->own.ids, &content->id, pack->packed.number);
+        *tm_vec_push(&pack->packed.ids) = content->id;
+    }
+    pack->packed.deduplicated_bytes += job->foreign ? (int64_t)tm_block_bytes(job->block) : 0;
+}
+
 /* Enter the block into the open pack. */
-static struct job *enter_block(struct tm_packer *packer, struct tm_block *block)
+static struct job *enter_block(
+        struct tm_packer *packer, struct tm_block *block, const struct content *content)
 {
     struct pack *pack = packer->open;
     struct job *job = tm_xalloc(1, sizeof(*job));
@@ -222,6 +265,7 @@ static struct job *enter_block(struct tm_packer *packer, struct tm_block *block)
             .counter = pack->counter,
             .memory = tm_block_memory(block),
     };
+    settle_content(packer, content, job);
     for (size_t i = 0; i < tm_block_runs(block); i++) {
         *tm_vec_push(&pack->packed.runs) = (struct tm_packed_run){
                 .run = tm_block_run(block, i),
@@ -257,10 +301,13 @@ static enum tm_code seal(struct job *job, struct tm_block_tools *tools, struct t
             .key = tm_pack_writer_key(pack->writer),
             .counter = job->counter,
             .level = packer->options.level,
+            .foreign = job->foreign,
+            .content_id = job->has_id ? &job->id : NULL,
     };
     struct tm_sealed sealed = {0};
     enum tm_code code = tm_block_seal(job->block, &options, tools, &sealed, err);
     if (code == TM_OK) {
+        sealed.info.dep = job->dep;
         lock(packer);
         uint64_t offset = tm_pack_writer_place(pack->writer, &sealed, job->stream);
         unlock(packer);
@@ -302,15 +349,34 @@ static void seal_job(void *arg)
     free(job);
 }
 
+/* Without the lock: a look-up may take its time. */
+static enum tm_code look_up(struct tm_packer *packer, const struct tm_block *block,
+        struct content *out, struct tm_err *err)
+{
+    const struct tm_content_lookup *lookup = &packer->options.lookup;
+    out->has_id = tm_block_content_id(block, &out->id);
+    if (!out->has_id || lookup->find == NULL) {
+        return TM_OK;
+    }
+    return lookup->find(lookup->self, &out->id, &out->found, &out->pack, err);
+}
+
 enum tm_code tm_packer_put(struct tm_packer *packer, struct tm_block *block, struct tm_err *err)
 {
     tm_assert(tm_block_records(block) > 0);
+    struct content content = {0};
+    enum tm_code code = look_up(packer, block, &content, err);
     lock(packer);
-    enum tm_code code = wait_for_room(packer, block, err);
+    if (code == TM_OK) {
+        code = wait_for_room(packer, block, err);
+    } else {
+        fail(packer, err);
+        tell_change(packer);
+    }
     if (code == TM_OK && packer->open == NULL) {
         code = begin_pack(packer, err);
     }
-    struct job *job = code == TM_OK ? enter_block(packer, block) : NULL;
+    struct job *job = code == TM_OK ? enter_block(packer, block, &content) : NULL;
     unlock(packer);
     if (code != TM_OK) {
         tm_block_free(block);
@@ -341,6 +407,11 @@ static enum tm_code store_pack(struct pack *pack, struct tm_err *err)
             pack->writer, pack->streams.at, pack->streams.count, &packed->name, &packed->size, err);
     if (code == TM_OK) {
         packed->stored_ms = tm_now_ms();
+        size_t count = 0;
+        const struct tm_hash *deps = tm_pack_writer_deps(pack->writer, &count);
+        for (size_t i = 0; i < count; i++) {
+            *tm_vec_push(&packed->deps) = deps[i];
+        }
         tm_pack_writer_free(pack->writer);
         pack->writer = NULL;
     }
@@ -363,6 +434,7 @@ static void *upload(void *arg)
         lock(packer);
         if (code == TM_OK) {
             pack->state = PACK_STORED;
+            tm_own_packs_name(&packer->own, pack->packed.number, &pack->packed.name);
             packer->unstored--;
             (void)atomic_fetch_add(&packer->stored_bytes, (size_t)pack->packed.size);
         } else {
@@ -426,12 +498,26 @@ enum tm_code tm_packer_cut(struct tm_packer *packer, tm_packed_list *out, struct
     return code;
 }
 
+void tm_packed_done(struct tm_packed *packed)
+{
+    tm_vec_done(&packed->runs);
+    tm_vec_done(&packed->deps);
+    tm_vec_done(&packed->ids);
+}
+
 void tm_packed_list_done(tm_packed_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        tm_vec_done(&list->at[i].runs);
+        tm_packed_done(&list->at[i]);
     }
     tm_vec_done(list);
+}
+
+void tm_packer_settle(struct tm_packer *packer, uint64_t number)
+{
+    lock(packer);
+    tm_own_packs_forget(&packer->own, number);
+    unlock(packer);
 }
 
 /* The packer ------------------------------------------------------------------------------- */
@@ -469,6 +555,7 @@ void tm_packer_free(struct tm_packer *packer)
     }
     tm_vec_done(&packer->tools);
     tm_vec_done(&packer->streams);
+    tm_own_packs_done(&packer->own);
     tm_arena_done(&packer->arena);
     (void)pthread_cond_destroy(&packer->changed);
     (void)pthread_mutex_destroy(&packer->lock);

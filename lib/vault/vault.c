@@ -11,25 +11,33 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "vault/log.h"
+#include "vault/slots.h"
 
 enum {
-    SLOTS_MAX = 32,
     HOST_MAX = 256,
 };
 
 static const int64_t day_ns = INT64_C(24) * 3600 * 1000 * 1000 * 1000;
 
+struct put { /* of a pack */
+    struct tm_hash pack;
+    int64_t since_ns;
+};
+
 struct tm_vault {
     struct tm_store *store; /* borrowed */
     struct tm_ring *ring;
     struct tm_id16 id;
+    char slot[TM_OBJECT_NAME_MAX];
     char *writer;
     int64_t retry_ms;
     int64_t (*now_ns)(void);
+    int64_t (*now_ms)(void);
     pthread_mutex_t lock; /* of what follows */
     bool trusting;
     struct tm_head trusted;
     int64_t since_ns;
+    TM_VEC(struct put) puts; /* packs not committed yet */
 };
 
 void tm_pack_name(const struct tm_hash *hash, char out[TM_OBJECT_NAME_MAX])
@@ -90,21 +98,6 @@ static enum tm_code encode_first(const struct tm_vault_params *params, const str
     return code;
 }
 
-/* Create a slot object of these bytes under a random name, given in `name`. */
-static enum tm_code create_slot(struct tm_store *store, struct tm_slice slot,
-        char name[TM_OBJECT_NAME_MAX], struct tm_err *err)
-{
-    uint64_t number;
-    tm_random(&number, sizeof(number));
-    (void)snprintf(name, TM_OBJECT_NAME_MAX, "key/%016" PRIx64, number);
-    bool mine;
-    enum tm_code code = tm_log_create(store, name, slot, TM_LOG_RETRY_MS, &mine, err);
-    if (code == TM_OK && !mine) {
-        return tm_err_set(err, TM_E_EXISTS, "%s: a random name is taken", name);
-    }
-    return code;
-}
-
 static enum tm_code already_there(const struct tm_store *store, struct tm_err *err)
 {
     return tm_err_set(err, TM_E_EXISTS, "%s: there is a vault already", store->where);
@@ -114,7 +107,7 @@ static enum tm_code make_objects(
         struct tm_store *store, struct tm_slice slot, struct tm_slice first, struct tm_err *err)
 {
     char slot_name[TM_OBJECT_NAME_MAX];
-    enum tm_code code = create_slot(store, slot, slot_name, err);
+    enum tm_code code = tm_slots_create(store, slot, TM_LOG_RETRY_MS, slot_name, err);
     if (code != TM_OK) {
         return code;
     }
@@ -170,89 +163,11 @@ enum tm_code tm_vault_init(struct tm_store *store, const struct tm_secret *secre
 
 /* Open ------------------------------------------------------------------------------------- */
 
-struct slot_names {
-    char at[SLOTS_MAX][TM_OBJECT_NAME_MAX];
-    size_t count;
-};
-
-static enum tm_code collect_slot(
-        void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err)
-{
-    (void)info;
-    (void)err;
-    struct slot_names *names = arg;
-    uint64_t number;
-    if (names->count < SLOTS_MAX && tm_log_parse_name(name, "key", &number)) {
-        (void)snprintf(names->at[names->count++], TM_OBJECT_NAME_MAX, "%s", name);
-    }
-    return TM_OK;
-}
-
-static enum tm_code try_slot(struct tm_store *store, const char *name,
-        const struct tm_secret *secret, const struct tm_id16 *id, struct tm_ring **out,
-        struct tm_err *err)
-{
-    TM_BUF_OWN struct tm_buf object = {0};
-    enum tm_code code = tm_store_get(store, name, TM_SLOT_BYTES_MAX, &object, err);
-    if (code != TM_OK) {
-        return code;
-    }
-    struct tm_slot_info info;
-    code = tm_slot_peek(tm_buf_slice(&object), &info, err);
-    if (code == TM_OK && !tm_id16_eq(&info.vault_id, id)) {
-        code = tm_err_set(err, TM_E_CORRUPT, "slot of another vault than that of log/");
-    }
-    if (code == TM_OK) {
-        code = tm_slot_decode(tm_buf_slice(&object), secret, out, err);
-    }
-    return code == TM_OK ? TM_OK : tm_err_wrap(err, "%s", name);
-}
-
-/* Does it speak against that slot alone, and not against trying the next? */
-static bool refused(enum tm_code code)
-{
-    return code == TM_E_KEY || code == TM_E_CORRUPT || code == TM_E_VERSION || code == TM_E_LIMIT ||
-           code == TM_E_MISSING;
-}
-
-static enum tm_code open_slots(struct tm_store *store, const struct tm_secret *secret,
-        const struct tm_id16 *id, struct tm_ring **out, struct tm_err *err)
-{
-    struct slot_names names = {0};
-    enum tm_code code = tm_store_list(store, "key/", collect_slot, &names, err);
-    if (code != TM_OK) {
-        return code;
-    }
-
-    /* A wrong key says more than a slot of rubbish beside it: that is what an init leaves which was
-     * killed before log/0. */
-    struct tm_err why = {0};
-    for (size_t i = 0; i < names.count; i++) {
-        struct tm_err slot_err = {0};
-        code = try_slot(store, names.at[i], secret, id, out, &slot_err);
-        if (code == TM_OK) {
-            return TM_OK;
-        }
-        if (!refused(code)) {
-            *err = slot_err;
-            return code;
-        }
-        if (why.code != TM_E_KEY || code == TM_E_KEY) {
-            why = slot_err;
-        }
-    }
-    if (names.count == 0) {
-        return tm_err_set(err, TM_E_KEY, "%s: no key slot opens, 0 tried", store->where);
-    }
-    return tm_err_set(err, why.code == TM_E_MISSING ? TM_E_KEY : why.code,
-            "%s: no key slot opens, %zu tried: %s", store->where, names.count, why.msg);
-}
-
 /*
  * The id of the vault whose log this is. Oldest and newest entry must agree, so that a log put
  * together from two vaults is found here and not by its first reader.
  */
-static enum tm_code find_vault_id(struct tm_store *store, struct tm_id16 *out, struct tm_err *err)
+enum tm_code tm_vault_find_id(struct tm_store *store, struct tm_id16 *out, struct tm_err *err)
 {
     struct tm_log_span span;
     enum tm_code code = tm_log_list(store, &span, err);
@@ -294,12 +209,16 @@ enum tm_code tm_vault_open(struct tm_store *store, const struct tm_secret *secre
         const char *writer, struct tm_vault **out, struct tm_err *err)
 {
     struct tm_id16 id;
-    enum tm_code code = find_vault_id(store, &id, err);
-    if (code != TM_OK) {
-        return code;
-    }
+    enum tm_code code = tm_vault_find_id(store, &id, err);
+    return code == TM_OK ? tm_vault_open_as(store, secret, &id, writer, out, err) : code;
+}
+
+enum tm_code tm_vault_open_as(struct tm_store *store, const struct tm_secret *secret,
+        const struct tm_id16 *id, const char *writer, struct tm_vault **out, struct tm_err *err)
+{
     struct tm_ring *ring = NULL;
-    code = open_slots(store, secret, &id, &ring, err);
+    char slot[TM_OBJECT_NAME_MAX];
+    enum tm_code code = tm_slots_open(store, secret, id, &ring, slot, err);
     if (code != TM_OK) {
         return code;
     }
@@ -307,9 +226,11 @@ enum tm_code tm_vault_open(struct tm_store *store, const struct tm_secret *secre
     struct tm_vault *vault = tm_xalloc(1, sizeof(*vault));
     vault->store = store;
     vault->ring = ring;
-    vault->id = id;
+    vault->id = *id;
+    (void)snprintf(vault->slot, sizeof(vault->slot), "%s", slot);
     vault->retry_ms = TM_LOG_RETRY_MS;
     vault->now_ns = tm_boot_ns;
+    vault->now_ms = tm_now_ms;
     size_t writer_size = strlen(writer) + 1;
     vault->writer = tm_xalloc(writer_size, 1);
     memcpy(vault->writer, writer, writer_size);
@@ -324,6 +245,7 @@ void tm_vault_close(struct tm_vault *vault)
         (void)pthread_mutex_destroy(&vault->lock);
         tm_ring_free(vault->ring);
         free(vault->writer);
+        tm_vec_done(&vault->puts);
         free(vault);
     }
 }
@@ -341,6 +263,22 @@ const struct tm_ring *tm_vault_ring(const struct tm_vault *vault)
 const struct tm_id16 *tm_vault_id(const struct tm_vault *vault)
 {
     return &vault->id;
+}
+
+const char *tm_vault_slot(const struct tm_vault *vault)
+{
+    return vault->slot;
+}
+
+enum tm_code tm_vault_need_read(const struct tm_vault *vault, struct tm_err *err)
+{
+    if (tm_ring_can_read(vault->ring)) {
+        return TM_OK;
+    }
+    return tm_err_set(err, TM_E_KEY,
+            "%s: this key can write but not read (slot %s holds a writer's key ring); hint: use a "
+            "key that can read",
+            vault->store->where, vault->slot);
 }
 
 const char *tm_vault_writer(const struct tm_vault *vault)
@@ -393,4 +331,64 @@ int64_t tm_vault_now_ns(const struct tm_vault *vault)
 void tm_vault_set_clock(struct tm_vault *vault, int64_t (*now_ns)(void))
 {
     vault->now_ns = now_ns;
+}
+
+int64_t tm_vault_wall_ms(const struct tm_vault *vault)
+{
+    return vault->now_ms();
+}
+
+void tm_vault_set_wall(struct tm_vault *vault, int64_t (*now_ms)(void))
+{
+    vault->now_ms = now_ms;
+}
+
+/* Packs put and not committed --------------------------------------------------------------- */
+
+/* Under the lock. */
+static struct put *find_put(struct tm_vault *vault, const struct tm_hash *pack)
+{
+    for (size_t i = vault->puts.count; i > 0; i--) {
+        if (tm_hash_eq(&vault->puts.at[i - 1].pack, pack)) {
+            return &vault->puts.at[i - 1];
+        }
+    }
+    return NULL;
+}
+
+void tm_vault_note_put(struct tm_vault *vault, const struct tm_hash *pack, int64_t put_ns)
+{
+    (void)pthread_mutex_lock(&vault->lock);
+    *tm_vec_push(&vault->puts) = (struct put){.pack = *pack, .since_ns = put_ns};
+    (void)pthread_mutex_unlock(&vault->lock);
+}
+
+enum tm_code tm_vault_check_puts(
+        struct tm_vault *vault, const struct tm_edits *edits, struct tm_err *err)
+{
+    enum tm_code code = TM_OK;
+    (void)pthread_mutex_lock(&vault->lock);
+    for (size_t i = 0; code == TM_OK && i < edits->packs.count; i++) {
+        const struct put *put = find_put(vault, &edits->packs.at[i].name);
+        if (put != NULL && vault->now_ns() - put->since_ns > day_ns) {
+            char name[TM_OBJECT_NAME_MAX];
+            tm_pack_name(&put->pack, name);
+            code = tm_err_set(err, TM_E_CONFLICT,
+                    "%s: stored more than 24 h ago and not committed since", name);
+        }
+    }
+    (void)pthread_mutex_unlock(&vault->lock);
+    return code;
+}
+
+void tm_vault_forget_puts(struct tm_vault *vault, const struct tm_edits *edits)
+{
+    (void)pthread_mutex_lock(&vault->lock);
+    for (size_t i = 0; i < edits->packs.count; i++) {
+        struct put *put = find_put(vault, &edits->packs.at[i].name);
+        if (put != NULL) {
+            *put = vault->puts.at[--vault->puts.count];
+        }
+    }
+    (void)pthread_mutex_unlock(&vault->lock);
 }

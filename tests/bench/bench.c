@@ -6,7 +6,9 @@
  *   bench produce BOOTSTRAP TOPIC CORPUS MEGABYTES   raw idempotent production: the restore's floor
  *   bench consume BOOTSTRAP TOPIC                    raw librdkafka consumption: the backup's floor
  *   bench backup  BOOTSTRAP TOPIC DIR LEVEL          lib/job's backup into a new vault in DIR
+ *   bench mirror  BOOTSTRAP TOPIC DIR LEVEL          the same of another topic, into the vault that is in DIR
  *   bench restore BOOTSTRAP TOPIC DIR TARGET         lib/job's restore of its point, proof included
+ *   bench verify  DIR DEPTH                          lib/job's verification: catalog, scrub, full; stored: bytes read
  *
  * Corpora: orders (JSON, ~300 B), random (1 KiB), logs (lines of ~150 B). The topic is there already.
  * The floors call librdkafka alone, with the settings that lib/kafka uses.
@@ -26,6 +28,7 @@
 #include "base/ulid.h"
 #include "job/backup.h"
 #include "job/restore.h"
+#include "job/verify.h"
 #include "store/store_fs.h"
 
 enum { PARTITIONS = 4, VALUE_MAX = 2048, BATCH = 1000 };
@@ -171,7 +174,8 @@ static void send_one(rd_kafka_t *rk, const char *topic, int32_t partition, int64
     for (;;) {
         rd_kafka_resp_err_t err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic),
                 RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_TIMESTAMP(stamp),
-                RD_KAFKA_V_KEY(key, strlen(key)), RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
+                RD_KAFKA_V_KEY((void *)(uintptr_t)key, strlen(key)),
+                RD_KAFKA_V_VALUE((void *)(uintptr_t)value, len),
                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return;
@@ -311,7 +315,9 @@ static void close_rig(struct rig *rig)
     tm_store_free(rig->store);
 }
 
-static void backup(const char *bootstrap, const char *topic, const char *dir, int level)
+/* `step` "backup" makes the vault, "mirror" adds to it. */
+static void backup(
+        const char *step, const char *bootstrap, const char *topic, const char *dir, int level)
 {
     int64_t began_ns = tm_mono_ns();
     double cpu = cpu_seconds();
@@ -320,7 +326,7 @@ static void backup(const char *bootstrap, const char *topic, const char *dir, in
     struct tm_select_options select = {.include = &topic, .include_count = 1};
     struct tm_select *selected = NULL;
     must(tm_fs_mkdirs(dir, 0700, &err), &err);
-    open_rig(&rig, bootstrap, dir, true);
+    open_rig(&rig, bootstrap, dir, strcmp(step, "backup") == 0);
     must(tm_select_new(&select, &selected, &err), &err);
     struct tm_backup_options options = {
             .policy = "bench",
@@ -337,7 +343,7 @@ static void backup(const char *bootstrap, const char *topic, const char *dir, in
         die("backup", result.failures.at[0].detail);
     }
     struct totals totals = {result.messages_count, result.source_bytes};
-    print("backup", began_ns, cpu, totals, result.stored_bytes);
+    print(step, began_ns, cpu, totals, result.stored_bytes);
     tm_backup_result_done(&result);
     tm_select_free(selected);
     close_rig(&rig);
@@ -390,6 +396,31 @@ static void restore(const char *bootstrap, const char *topic, const char *dir, c
     close_rig(&rig);
 }
 
+static void verify(const char *dir, const char *depth)
+{
+    struct rig rig;
+    struct tm_err err = {0};
+    open_rig(&rig, "127.0.0.1:1", dir, false);
+    struct tm_verify_options options = {
+            .vault = rig.vault,
+            .catalog = rig.catalog,
+            .depth = strcmp(depth, "full") == 0    ? TM_VERIFY_FULL
+                     : strcmp(depth, "scrub") == 0 ? TM_VERIFY_SCRUB
+                                                   : TM_VERIFY_CATALOG,
+    };
+    struct tm_verify_result result = {0};
+    int64_t began_ns = tm_mono_ns();
+    double cpu = cpu_seconds();
+    must(tm_verify_run(&options, &rig.env, &result, &err), &err);
+    if (result.faults_count > 0) {
+        die("verify", result.faults.at[0].detail);
+    }
+    struct totals totals = {result.records_count, 0};
+    print(depth, began_ns, cpu, totals, result.bytes_read);
+    tm_verify_result_done(&result);
+    close_rig(&rig);
+}
+
 static int64_t number(const char *text)
 {
     int64_t value = 0;
@@ -404,12 +435,15 @@ int main(int argc, char **argv)
         produce(argv[2], argv[3], argv[4], number(argv[5]));
     } else if (argc == 4 && strcmp(argv[1], "consume") == 0) {
         consume(argv[2], argv[3]);
-    } else if (argc == 6 && strcmp(argv[1], "backup") == 0) {
-        backup(argv[2], argv[3], argv[4], (int)number(argv[5]));
+    } else if (argc == 6 && (strcmp(argv[1], "backup") == 0 || strcmp(argv[1], "mirror") == 0)) {
+        backup(argv[1], argv[2], argv[3], argv[4], (int)number(argv[5]));
     } else if (argc == 6 && strcmp(argv[1], "restore") == 0) {
         restore(argv[2], argv[3], argv[4], argv[5]);
+    } else if (argc == 4 && strcmp(argv[1], "verify") == 0) {
+        verify(argv[2], argv[3]);
     } else {
-        (void)fputs("usage: bench produce|consume|backup|restore ... (see bench.c)\n", stderr);
+        (void)fputs("usage: bench produce|consume|backup|mirror|restore|verify ... (see bench.c)\n",
+                stderr);
         return 2;
     }
     return EXIT_SUCCESS;

@@ -10,8 +10,11 @@
 #include <ftw.h>
 #include <stddef.h>
 
+#include "errand.h"
 #include "fixture.h"
 #include "jobs_table.h"
+#include "upkeep.h"
+#include "vaults.h"
 
 struct daemon_rig {
     struct fixture kafka;
@@ -58,6 +61,8 @@ static void policies_known(struct tmd *tmd)
     if (!tmd->draining) {
         tmd->ready = true;
         tmd_policies_start(tmd);
+        tmd_vaults_start(tmd);
+        tmd_upkeep_start(tmd);
     }
 }
 
@@ -145,6 +150,8 @@ UNUSED static void daemon_begin(struct daemon_rig *rig, const char *config)
     tmd->sealers = tm_pool_new("sealer", 2);
     tmd->jobs = tmd_jobs_new(tmd);
     tmd->policies = tmd_policies_new(tmd);
+    tmd->vaults = tmd_vaults_new(tmd);
+    tmd->upkeep = tmd_upkeep_new(tmd);
     ASSERT_OK(tmd_keeper_start(tmd, &err), err);
     tmd_jobs_resume(tmd, jobs_known);
 }
@@ -177,15 +184,19 @@ UNUSED static void daemon_down(struct daemon_rig *rig)
     tmd->draining = true;
     tmd->drained = on_drained;
     tmd_policies_stop(tmd);
+    tmd_vaults_stop(tmd);
+    tmd_upkeep_stop(tmd);
     tmd_jobs_stop(tmd);
     if (tmd_jobs_active(tmd) == 0) {
         on_drained(tmd);
     }
-    UNTIL(rig, rig->drained);
+    UNTIL(rig, rig->drained && tmd_errands() == 0);
     tmd_keeper_stop(tmd);
     uv_walk(&tmd->loop, close_handle, NULL);
     (void)uv_run(&tmd->loop, UV_RUN_DEFAULT);
     tmd_policies_free(tmd->policies);
+    tmd_vaults_free(tmd->vaults);
+    tmd_upkeep_free(tmd->upkeep);
     tmd_jobs_free(tmd->jobs);
     tm_pool_free(tmd->workers);
     tm_pool_free(tmd->sealers);

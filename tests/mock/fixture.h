@@ -24,7 +24,7 @@
 #define UNUSED        __attribute__((unused))
 
 /* Kafka's numbers of requests and errors. */
-enum { API_PRODUCE = 0, API_FETCH = 1, API_METADATA = 3 };
+enum { API_PRODUCE = 0, API_FETCH = 1, API_METADATA = 3, API_INIT_PRODUCER_ID = 22 };
 enum {
     UNKNOWN_SERVER_ERROR = -1,
     LEADER_NOT_AVAILABLE = 5,
@@ -33,6 +33,7 @@ enum {
     COORDINATOR_LOADING = 14,
     NOT_ENOUGH_REPLICAS = 19,
     TOPIC_AUTHORIZATION_FAILED = 29,
+    CLUSTER_AUTHORIZATION_FAILED = 31,
     INVALID_TIMESTAMP = 32,
 };
 

@@ -57,9 +57,12 @@ UNUSED static struct tm_catalog *rig_catalog(struct job_rig *rig)
     return catalog;
 }
 
+/* Of the vault that is made; a test may set it before. */
+static const struct tm_block_params *rig_blocks = &tm_block_params_default;
+
 static void rig_open_vault(struct job_rig *rig)
 {
-    struct tm_vault_params params = {.blocks = tm_block_params_default};
+    struct tm_vault_params params = {.blocks = *rig_blocks};
     struct tm_store *store = NULL;
     struct tm_err err = {0};
     char path[128];
@@ -237,6 +240,7 @@ UNUSED static void assert_stream(struct job_rig *rig, struct tm_catalog *catalog
     struct tm_source_range range = {
             .runs = runs,
             .run_count = count,
+            .stream = stream->id,
             .cluster_id = stream->cluster_id,
             .topic = stream->topic,
             .incarnation = stream->incarnation,
@@ -245,6 +249,7 @@ UNUSED static void assert_stream(struct job_rig *rig, struct tm_catalog *catalog
             .end = end,
     };
     struct tm_pack_cache *cache = tm_pack_cache_new(rig->vault);
+    ASSERT_OK(tm_pack_cache_follow(cache, catalog, &err), err);
     struct tm_source *source = tm_source_new(rig->vault, cache, &range);
     struct tm_record record;
     int64_t number = from;

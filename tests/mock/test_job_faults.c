@@ -224,6 +224,7 @@ static int64_t race(struct job_rig *rig, struct daemon daemons[2], int64_t from,
     return stored;
 }
 
+/* trap: manifest_overwritten_by_two_writers */
 START_TEST(two_daemons_at_one_vault_store_each_record_once)
 {
     enum { HALF = 600 };

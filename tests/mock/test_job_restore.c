@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "job/claim.h"
+#include "vault/slots.h"
 
 enum { MANY = 25000 };
 
@@ -587,6 +588,44 @@ START_TEST(another_number_of_partitions_is_refused)
 }
 END_TEST
 
+/* A host whose key opens a writer's ring backs up, twice; only who has the other key gets it back. */
+START_TEST(a_write_only_host_backs_up_what_another_restores)
+{
+    static uint8_t writer_bytes[TM_KEY_FILE_BYTES] = "the key file of a writer's host";
+    const struct tm_secret secret = {TM_SECRET_KEY_FILE, {writer_bytes, sizeof(writer_bytes)}};
+    struct job_rig rig;
+    struct tm_backup_result backup;
+    struct tm_restore_result back;
+    struct restore_setup setup;
+    struct tm_err err = {0};
+    char slot[TM_OBJECT_NAME_MAX];
+    rig_up(&rig);
+    rig_topic(&rig, "orders", 1);
+    ASSERT_OK(tm_slots_add(rig.vault, &secret, true, true, slot, &err), err);
+    struct tm_vault *full = rig.vault;
+    ASSERT_OK(tm_vault_open(rig.store, &secret, "host/writer", &rig.vault, &err), err);
+    write_made(&rig.kafka, "orders", 0, 0, 3000);
+    expect_backup(&rig, 3000);
+    write_made(&rig.kafka, "orders", 0, 3000, 5000);
+    back_up(&rig, &backup); /* which looks at the record stored last, in the log alone */
+    ck_assert_int_eq(backup.messages_count, 2000);
+
+    rig_topic(&rig, "orders.back", 1);
+    restore_setup(&rig, &backup.point, &setup);
+    expect_refused(&rig, &setup, TM_E_KEY, ": this key can write but not read (slot key/");
+    assert_partition(&rig, "orders.back", 0, 0);
+    struct tm_vault *writer = rig.vault;
+    rig.vault = full;
+    restore_setup(&rig, &backup.point, &setup);
+    ASSERT_OK(try_restore(&rig, &setup, &back, &err), err);
+    ck_assert(back.proved);
+    assert_partition(&rig, "orders.back", 0, 5000);
+    tm_vault_close(writer);
+    tm_restore_result_done(&back);
+    rig_done(&rig, &backup);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("restore");
@@ -605,5 +644,6 @@ int main(void)
     tcase_add_test(tcase, only_what_is_selected_is_restored);
     tcase_add_test(tcase, a_point_that_is_not_there_is_missing);
     tcase_add_test(tcase, another_number_of_partitions_is_refused);
+    tcase_add_test(tcase, a_write_only_host_backs_up_what_another_restores);
     return run_case(tcase, "job_restore");
 }

@@ -3,6 +3,7 @@
  * Streams whose history is not what Kafka holds now, and writers that meet: the mock can neither
  * re-create a topic nor wait for another daemon, so here the log says what they would have made it say.
  */
+#include "catalog/retained.h"
 #include "job_rig.h"
 
 /* A second daemon's hands on the same vault: a store of its own that never fails, its own catalog. */
@@ -41,6 +42,7 @@ struct lie {
     int32_t leader_epoch; /* of the last record, where that is changed */
     bool point;           /* a point of policy "q" up to there, */
     struct tm_id16 ulid;  /* and its name, once it is told */
+    const char *policy;   /* NULL: "q", another one than the run's */
 };
 
 static const struct tm_row_tail *find_tail(
@@ -116,7 +118,7 @@ static enum tm_code add_point(struct lie *lie, const struct tm_stream *stream,
             .time_ms = tm_now_ms(),
             .cluster_id = stream->cluster_id,
             .cluster_name = tm_slice_str("mock"),
-            .policy = tm_slice_str("q"),
+            .policy = tm_slice_str(lie->policy != NULL ? lie->policy : "q"),
             .topics = topic,
             .topic_count = 1,
             .parts = part,
@@ -139,7 +141,7 @@ static enum tm_code build_lie(void *arg, struct tm_edits *edits, struct tm_err *
                                                       .stream = stream.id,
                                                       .partition = lie->partition,
                                                       .leader_epoch = -1};
-    edits->policy = tm_slice_str("q");
+    edits->policy = tm_slice_str(lie->policy != NULL ? lie->policy : "q");
     if (lie->gap > 0) {
         *tm_vec_push(&edits->gaps) =
                 (struct tm_row_gap){stream.id, lie->partition, tail.next, lie->gap, TM_GAP_UNKNOWN};
@@ -327,7 +329,7 @@ START_TEST(a_point_that_reaches_below_what_is_stored_is_not_restored)
     rig_topic(&rig, "orders.back", 1);
     write_made(&rig.kafka, "orders", 0, 0, 50);
     other_up(&other, &rig);
-    struct lie lie = {&other, &rig, .topic = "orders", .base = 10};
+    struct lie lie = {&other, &rig, .topic = "orders", .base = 10, .point = true, .policy = "p"};
     tell_lie(&lie);
     expect_backup(&rig, 40);
     lie = (struct lie){&other, &rig, .topic = "orders", .point = true};
@@ -347,6 +349,43 @@ START_TEST(a_point_that_reaches_below_what_is_stored_is_not_restored)
     ck_assert_int_eq(back.messages_count, 40);
     tm_restore_result_done(&back);
     other_down(&other);
+    rig_down(&rig);
+}
+END_TEST
+
+/* The policy's points are removed, and the packs that they alone had are dropped. */
+static enum tm_code build_freed(void *arg, struct tm_edits *edits, struct tm_err *err)
+{
+    struct tm_catalog *catalog = arg;
+    struct tm_point_head *heads = NULL;
+    struct tm_stored_run *runs = NULL;
+    size_t count = 0;
+    TM_TRY(tm_catalog_point_heads(catalog, &edits->arena, &heads, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        *tm_vec_push(&edits->points_gone) = heads[i].id;
+    }
+    TM_TRY(tm_catalog_runs(catalog, 1, 0, 0, INT64_MAX, &edits->arena, &runs, &count, err));
+    ck_assert_uint_eq(count, 1);
+    *tm_vec_push(&edits->packs_gone) = (struct tm_row_successors){.name = runs[0].pack};
+    return TM_OK;
+}
+
+/* A topic that left its policy for so long that all of it was freed, and comes back. */
+START_TEST(what_was_freed_and_is_still_in_kafka_is_read_again)
+{
+    struct job_rig rig;
+    struct tm_err err = {0};
+    rig_up(&rig);
+    rig_topic(&rig, "orders", 1);
+    write_made(&rig.kafka, "orders", 0, 0, 50);
+    expect_backup(&rig, 50);
+    struct tm_fold fold = tm_catalog_fold(rig.catalog);
+    ASSERT_OK(tm_vault_commit(rig.vault, &fold, build_freed, rig.catalog, NULL, &err), err);
+    expect_new_incarnation(&rig, 50); /* though nothing new is there */
+    assert_stored(&rig, "orders", 0, 0, 50);
+    write_made(&rig.kafka, "orders", 0, 50, 60);
+    expect_backup(&rig, 10);
+    assert_stored(&rig, "orders", 0, 0, 60);
     rig_down(&rig);
 }
 END_TEST
@@ -397,6 +436,55 @@ static void rig_with_progress(struct job_rig *rig, struct other *other)
     tell_lie(&lie);
     write_made(&rig->kafka, "orders", 0, 50, 200);
 }
+
+/* Tells its lie while the run waits for the answer to where the logs end. */
+static void *lie_at_plan(void *arg)
+{
+    struct ambush *ambush = arg;
+    while ((enum tm_phase)atomic_load(&ambush->rig->progress.phase) != TM_PHASE_PLANNING) {
+        tm_sleep_ms(1);
+    }
+    tm_sleep_ms(ambush->wait_ms);
+    ck_assert_int_eq(atomic_load(&ambush->rig->progress.phase), TM_PHASE_PLANNING);
+    tell_lie(&ambush->lie);
+    return NULL;
+}
+
+/*
+ * Another run, in the same daemon, stores what has come since this one asked where the log ends. That
+ * is no log that was cut off.
+ */
+START_TEST(what_is_stored_while_a_run_is_planned_is_no_other_log)
+{
+    struct job_rig rig;
+    struct other other;
+    struct tm_backup_result result;
+    pthread_t thread;
+    rig_with_stream(&rig, &other, 50);
+    tm_catalog_close(other.catalog);
+    struct tm_err err = {0};
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/catalog-0.db", rig.dir);
+    ASSERT_OK(tm_catalog_open(path, &other.catalog, &err), err); /* the run's own */
+    struct ambush ambush = {
+            .lie = {&other, &rig, .topic = "orders", .gap = 10}, .rig = &rig, .wait_ms = 1500};
+    atomic_store(&rig.progress.phase, TM_PHASE_QUEUED);
+    tm_mock_round_trip(rig.kafka.mock, 1, 1000);
+    tm_mock_round_trip(rig.kafka.mock, 2, 1000);
+    ck_assert_int_eq(pthread_create(&thread, NULL, lie_at_plan, &ambush), 0);
+    back_up(&rig, &result);
+    pthread_join(thread, NULL);
+    tm_mock_round_trip(rig.kafka.mock, 1, 0);
+    tm_mock_round_trip(rig.kafka.mock, 2, 0);
+    ck_assert(!has_note(&result.warnings, "new-incarnation"));
+    ck_assert(!result.partial);
+    ck_assert_int_eq(result.messages_count, 0);
+    ck_assert_int_eq(tail_of(&rig, rig.catalog, "orders", 0).next, 60);
+    tm_backup_result_done(&result);
+    other_down(&other);
+    rig_down(&rig);
+}
+END_TEST
 
 /*
  * While records [51, 200) are read, the other policy makes a point of what is stored: the watermark
@@ -615,6 +703,8 @@ int main(void)
     tcase_add_test(tcase, the_old_incarnation_stays_as_it_was);
     tcase_add_test(tcase, a_partition_that_was_added_is_read_from_its_start);
     tcase_add_test(tcase, a_point_that_reaches_below_what_is_stored_is_not_restored);
+    tcase_add_test(tcase, what_was_freed_and_is_still_in_kafka_is_read_again);
+    tcase_add_test(tcase, what_is_stored_while_a_run_is_planned_is_no_other_log);
     tcase_add_test(tcase, a_point_made_while_progress_is_committed_is_respected);
     tcase_add_test(tcase, what_another_writer_stored_is_covered_where_this_run_has_nothing);
     tcase_add_test(tcase, a_run_that_lost_its_ranges_plans_anew);

@@ -364,7 +364,7 @@ static const struct {
      "Unknown broker error"},
     {TOPIC_AUTHORIZATION_FAILED, TM_E_DENIED,
      "orders/1 at offset 5: TOPIC_AUTHORIZATION_FAILED: Fetch from broker 1 failed: Broker: Topic "
-     "authorization failed"},
+     "authorization failed; needs the right READ on Topic"},
 };
 /* clang-format on */
 

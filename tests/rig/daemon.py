@@ -38,16 +38,18 @@ class Daemon:
 
     config: a dict laid over default_config(), section by section (None leaves a section out), or the text of a whole
     file. The folder holds tidemark.yaml, vault.key, tokens, state/, vault/, api.sock and tidemarkd.log, and stays
-    until close(): kill() and start() go on with what is there.
+    until close(): kill() and start() go on with what is there. vault: settings of the vault `local` in place of those of
+    one on disk (jobs.s3_vault).
     """
 
-    def __init__(self, config=None, bootstrap=None, env=None, arguments=(), binary=None):
+    def __init__(self, config=None, bootstrap=None, env=None, arguments=(), binary=None, vault=None):
         # Short, since the path of a socket has at most 107 bytes, and no test's name goes into it.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tm-", dir="/tmp"))
         self.binary = pathlib.Path(binary or build_dir() / "daemon" / "tidemarkd")
         self.arguments = list(arguments)
         self.env = dict(env or {})
         self.bootstrap = bootstrap
+        self.vault = vault
         self.socket = self.directory / "api.sock"
         self.config_path = self.directory / "tidemark.yaml"
         self.log_path = self.directory / "tidemarkd.log"
@@ -80,11 +82,9 @@ class Daemon:
             "clusters": clusters,
             "vaults": [{
                 "name": "local",
-                "type": "disk",
-                "path": str(self.directory / "vault"),
                 "key_file": str(self.key_path),
                 "create": True,
-            }],
+            } | (self.vault or {"type": "disk", "path": str(self.directory / "vault")})],
         }
 
     def configure(self, config):
@@ -100,6 +100,8 @@ class Daemon:
                 whole[section] = value
         whole = {section: value for section, value in whole.items() if value is not None}
         self.config_path.write_text(json.dumps(whole, indent=2) + "\n")  # JSON is YAML too
+        if self.vault:  # it may hold a secret
+            self.config_path.chmod(0o600)
 
     # Its life
 
@@ -117,7 +119,8 @@ class Daemon:
         if shutil.which("setpriv"):  # a killed test run leaves no daemon behind
             command = ["setpriv", "--pdeathsig", "KILL", *command]
         environment = {name: value for name, value in os.environ.items()
-                       if not name.startswith(("TIDEMARK_", "TM_", "NOTIFY_SOCKET", "JOURNAL_STREAM"))}
+                       if not name.startswith(("AWS_", "TIDEMARK_", "TM_", "NOTIFY_SOCKET", "JOURNAL_STREAM"))}
+        environment["AWS_EC2_METADATA_DISABLED"] = "true"  # nothing is asked for keys but what a test names
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             cwd=self.directory, env=environment | self.env | (env or {}),

@@ -2,8 +2,9 @@
 """What tests ask of a daemon, in few words: policies, points, restores, and what lies in the vault."""
 
 import hashlib
+import time
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from rig import records
 
@@ -17,6 +18,13 @@ def policy(*topics, name="p", schedule="", cluster="source", **more):
 def clusters(**bootstraps):
     """The section `clusters`: clusters(source="127.0.0.1:9092", target="...")."""
     return [{"name": name, "bootstrap": bootstrap.split(",")} for name, bootstrap in bootstraps.items()]
+
+
+def s3_vault(server, bucket, endpoint=None, **more):
+    """Settings of a vault in a bucket of an S3Server, for Daemon(vault=...)."""
+    return {"type": "s3", "bucket": bucket, "prefix": "prod", "endpoint": endpoint or server.endpoint,
+            "region": server.region, "path_style": True, "credentials": "static", "access_key_id": server.access,
+            "secret_access_key": server.secret} | more
 
 
 def newest(daemon, name="p"):
@@ -70,10 +78,22 @@ def log_ends(bootstrap, topic):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "tidemark-tests"})
     try:
         partitions = range(records.partition_count(bootstrap, topic))
-        return {(topic, number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1]
-                for number in partitions}
+        return {(topic, number): log_end(consumer, TopicPartition(topic, number)) for number in partitions}
     finally:
         consumer.close()
+
+
+def log_end(consumer, partition):
+    """A partition that was made just now may have no leader yet that knows of it."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=30)[1]
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION \
+                    or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def slow_reading(name, bootstrap):

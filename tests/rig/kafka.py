@@ -157,11 +157,11 @@ class Broker:
     properties: lines of server.properties that override what is written here.
     scram: (mechanism, user, password) triples, known from the first start: with any, a second listener asks for
         SASL (SASL_PLAINTEXT) at sasl_bootstrap.
-    voters: of a Cluster, {node id: controller port}; a broker on its own is its only voter.
+    voters: of a Cluster (rig/cluster.py), {node id: controller port}; a broker on its own is its only voter.
     """
 
     def __init__(self, directory=None, version=DEFAULT_VERSION, properties=None, scram=(),
-                 node_id=1, cluster_id=None, ports=None, voters=None):
+                 node_id=1, cluster_id=None, ports=None, voters=None, heap=("-Xmx1g", "-Xms256m")):
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="tidemark-kafka-"))
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -171,6 +171,7 @@ class Broker:
         self.port, self.controller_port = ports or free_ports(2)
         self.sasl_port = free_ports(1)[0] if scram else None
         self.voters = voters or {node_id: self.controller_port}
+        self.heap = tuple(heap)
         self.properties = dict(properties or {})
         self.scram = tuple(scram)
         self.log_path = self.directory / "broker.log"
@@ -219,7 +220,7 @@ class Broker:
         self.write_properties()
         if not (self.directory / "data" / "meta.properties").exists():
             self.format()
-        command = self.java_command("-Xmx1g", "-Xms256m", "kafka.Kafka", str(self.directory / "server.properties"))
+        command = self.java_command(*self.heap, "kafka.Kafka", str(self.directory / "server.properties"))
         dies_too = not detach and threading.current_thread() is threading.main_thread()
         if dies_too and shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -254,6 +255,12 @@ class Broker:
             self.process.kill()
             self.process.wait()
         self.frozen = False
+
+    def wipe(self):
+        """Lose the disk, while the broker is down: the next start is on an empty one."""
+        if self.running:
+            raise BrokerError(f"broker {self.node_id} runs")
+        shutil.rmtree(self.directory / "data", ignore_errors=True)
 
     def restart(self):
         self.stop()
@@ -340,46 +347,6 @@ class Broker:
                               text=True, cwd=self.directory, check=False)
         if done.returncode != 0:
             raise BrokerError(f"formatting the storage of broker {self.node_id} failed:\n{done.stdout[-4000:]}")
-
-
-class Cluster:
-    """Several brokers that are each other's controllers: for leader moves, replicas, a broker that is down."""
-
-    def __init__(self, size=3, version=DEFAULT_VERSION, properties=None):
-        ports = free_ports(2 * size)
-        voters = {node: ports[2 * node - 1] for node in range(1, size + 1)}
-        cluster_id = new_cluster_id()
-        self.brokers = [
-            Broker(version=version, properties=properties, node_id=node, cluster_id=cluster_id,
-                   ports=(ports[2 * node - 2], ports[2 * node - 1]), voters=voters)
-            for node in range(1, size + 1)
-        ]
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    @property
-    def bootstrap(self):
-        return ",".join(broker.bootstrap for broker in self.brokers)
-
-    def start(self, timeout=180):
-        for broker in self.brokers:
-            broker.launch()
-        for broker in self.brokers:
-            broker.wait_ready(timeout)
-        return self
-
-    def close(self):
-        for broker in self.brokers:
-            broker.close()
 
 
 def command_start(options):

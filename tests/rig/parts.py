@@ -260,7 +260,8 @@ def run_programs(suite, build):
 
 def part_layers(_arguments):
     tally = Tally()
-    for script, options in (("check_layers.py", []), ("check_layers.py", ["--self-test"]), ("check_docs.py", [])):
+    for script, options in (("check_layers.py", []), ("check_layers.py", ["--self-test"]), ("check_docs.py", []),
+                            ("check_traps.py", [])):
         done = run([sys.executable, ROOT / "tests" / script, *options], timeout=120)
         found = COUNT_LINE.findall(done.output)
         if not found or (done.status != 0) != (int(found[-1][1]) > 0):
@@ -331,17 +332,45 @@ def part_tsan(_arguments):
     return tally
 
 
+def venv_python():
+    made = subprocess.run([RIG / "venv.sh"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    if made.returncode != 0:
+        raise CannotRun("the virtual environment could not be made: tests/rig/venv.sh failed")
+    return made.stdout.strip()
+
+
+def part_soak(arguments):
+    """Twenty minutes, or as many as are named; its own closing line counts."""
+    build = BUILDS["plain"].ready()
+    command = [venv_python(), ROOT / "tests" / "soak" / "soak.py", *arguments]
+    need([RIG / "go-tools", "toxiproxy"], "building toxiproxy")
+    env = os.environ | {"TM_BUILD_DIR": str(build), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = None
+    with started(command, stdout=subprocess.PIPE, env=env) as process:
+        for line in process.stdout:
+            found = COUNT_LINE.match(line) or found
+            if not COUNT_LINE.match(line):
+                say(f"  {line.rstrip()}")
+        status = process.wait()
+    if found is None or (status != 0) != (int(found[2]) > 0):
+        raise CannotRun(f"the soak ended with {status}")
+    return Tally(int(found[1]), int(found[2]))
+
+
 def part_system(arguments):
     build = BUILDS["plain"].ready()
-    python = subprocess.run([RIG / "venv.sh"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    if python.returncode != 0:
-        raise CannotRun("the virtual environment could not be made: tests/rig/venv.sh failed")
+    python = venv_python()
+    tools = run([RIG / "go-tools", "versitygw", "toxiproxy"])
+    if tools.status != 0:  # the tests that need them are skipped with the reason
+        show(tools.output)
     report = BUILD_ROOT / "build" / "system-tests.xml"
     report.unlink(missing_ok=True)
-    command = [python.stdout.strip(), "-m", "pytest", "-v", "--tb=short", f"--junitxml={report}",
+    command = [python, "-m", "pytest", "-v", "--tb=short", f"--junitxml={report}",
                "--durations=10", "-c", ROOT / "tests" / "system" / "pytest.ini", *arguments]
     if not any(str(argument).partition("::")[0].endswith(".py") for argument in arguments):
         command.append(ROOT / "tests" / "system")
+    if not arguments:  # most of the time is waiting: whole files side by side, each process with brokers of its own
+        command += ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     env = os.environ | PROGRAM_ENV | {"TM_BUILD_DIR": str(build), "PYTHONDONTWRITEBYTECODE": "1"}
     with started(command, stdout=subprocess.PIPE, env=env) as process:
         for line in process.stdout:
@@ -377,12 +406,14 @@ PARTS = {
     "tidy": part_tidy,
     "unit": lambda _: run_programs("unit", BUILDS["plain"]),
     "mock": lambda _: run_programs("mock", BUILDS["plain"]),
+    "model": lambda _: run_programs("model", BUILDS["plain"]),
     "fuzz": lambda _: run_programs("fuzz", BUILDS["plain"]),
     "sanitize": part_sanitize,
     "tsan": part_tsan,
     "system": part_system,
+    "soak": part_soak,
 }
-ALL = ("layers", "format", "unit", "mock", "fuzz", "sanitize", "system")
+ALL = ("layers", "format", "unit", "mock", "model", "fuzz", "sanitize", "system")
 
 
 def run_or_fail(part):
@@ -401,11 +432,11 @@ def parse(words):
             names += ALL
         elif word in PARTS:
             names.append(word)
-        elif names and "system" in names:
+        elif {"system", "soak"} & set(names):
             return names, words[index:]
         else:
             sys.exit(f"tests/run: no part is called {word}; there are: all {' '.join(PARTS)}"
-                     + (" (arguments of pytest come after system)" if word.startswith("-") else ""))
+                     + (" (arguments of pytest come after system, minutes after soak)" if word.startswith("-") else ""))
     return names or list(ALL), []
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control API from outside: who may do what, what is refused and in which words, lists, waiting, metrics."""
 
+import concurrent.futures
 import hashlib
 import os
 import re
@@ -38,7 +39,7 @@ WRONG_REQUESTS = [
     ("POST", "/v1/backups", {"policy": "payments", "topics": ["t", 5]}, 422, "invalid-request", "/topics/1"),
     ("POST", "/v1/backups", {"policy": "payments", "topics": ["u"]}, 422, "invalid-request", "/topics/0"),
     ("POST", "/v1/backups", {"policy": "payments", "if_running": "wait"}, 422, "invalid-request", "/if_running"),
-    ("POST", "/v1/backups", {"policy": "payments", "hold": {}}, 422, "invalid-request", "/hold"),
+    ("POST", "/v1/backups", {"policy": "payments", "hold": 1}, 422, "invalid-request", "/hold"),
     ("POST", "/v1/backups", {"policy": "payment"}, 404, "not-found", "payments"),
     ("POST", "/v1/backups?wait=soon", {"policy": "payments"}, 422, "invalid-request", "wait"),
     ("POST", "/v1/restores", {}, 422, "invalid-request", "/source"),
@@ -46,7 +47,7 @@ WRONG_REQUESTS = [
     ("POST", "/v1/restores", {"source": SOURCE, "target": {}}, 422, "invalid-request", "/target/cluster"),
     ("POST", "/v1/restores", {"source": {"recovery_point": "x"}, "target": TARGET}, 422, "invalid-request",
      "/source/recovery_point"),
-    ("POST", "/v1/restores", {"source": SOURCE, "target": TARGET, "existing": "append"}, 422, "invalid-request",
+    ("POST", "/v1/restores", {"source": SOURCE, "target": TARGET, "existing": "overwrite"}, 422, "invalid-request",
      "/existing"),
     ("POST", "/v1/restores", {"source": SOURCE, "target": TARGET, "plan_digest": "sha256:0"}, 422, "invalid-request",
      "/plan_digest"),
@@ -69,7 +70,7 @@ WRONG_REQUESTS = [
     ("POST", f"/v1/jobs/{JOB}/cancel", None, 404, "not-found", JOB),
     ("GET", "/v1/jobs?state=done", None, 422, "invalid-request", "state"),
     ("GET", "/v1/policies/payment", None, 404, "not-found", "payments"),
-    ("GET", "/v1/drills", None, 404, "not-found", "/v1/drills"),
+    ("GET", "/v1/dril", None, 404, "not-found", "/v1/drills"),
     ("DELETE", "/v1/backups", None, 405, "method-not-allowed", "GET"),
 ]
 
@@ -92,8 +93,8 @@ def test_wrong_requests_are_refused_and_told_where_they_are_wrong(way, quiet):
 
 
 def test_all_errors_of_a_request_are_told_at_once(quiet):
-    body = {"source": {"recovery_point": "x", "at": "now"}, "target": {"cluster": 1, "sufix": "z"},
-            "existing": "append"}
+    body = {"source": {"recovery_point": "x", "at": "soon"}, "target": {"cluster": 1, "sufix": "z"},
+            "existing": "overwrite"}
     errors = {error["pointer"] for error in quiet.api("POST", "/v1/restores", json=body).json()["errors"]}
     assert errors >= {"/source/recovery_point", "/source/at", "/target/cluster", "/target/sufix", "/existing"}
 
@@ -299,3 +300,58 @@ def test_the_metrics_listener_serves_metrics_and_health_and_nothing_else(tidemar
     for path, status in (("/metrics", 200), ("/livez", 200), ("/readyz", 200), ("/v1/jobs", 404), ("/v1", 404)):
         response = daemon.tcp("GET", path, token="")
         assert response.status_code == status, f"{path}: {response.status_code} {response.text}"
+
+
+# Idempotency-Key
+
+def keyed(daemon, key, body, path="/v1/backups"):
+    return daemon.api("POST", path, json=body, headers={"Idempotency-Key": key})
+
+
+def test_a_request_with_a_key_makes_one_job_however_often_it_is_sent(bootstrap, new_topic, tidemarkd):
+    """Answered with the first one's job, through a kill -9 as well; another request with the key is refused, and what was
+    refused has not used it up."""
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic), jobs.policy(topic, name="q")]})
+    assert keyed(daemon, "first", {"policy": "no such"}).status_code == 404
+    first = keyed(daemon, "first", {"policy": "p", "note": "before 4.2"})
+    assert first.status_code == 202 and "Idempotency-Replayed" not in first.headers
+    again = keyed(daemon, "first", {"policy": "p", "note": "before 4.2"})
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+    assert again.json()["id"] == first.json()["id"] and again.headers["Location"] == first.headers["Location"]
+    ended = daemon.api("POST", "/v1/backups?wait=30s", json={"policy": "p", "note": "before 4.2"},
+                       headers={"Idempotency-Key": "first"})
+    assert ended.status_code == 200 and ended.json()["state"] == "succeeded"
+    other = keyed(daemon, "first", {"policy": "q"})
+    assert (other.status_code, other.json()["type"]) == (422, "/problems/idempotency-key-reuse")
+    assert keyed(daemon, "second", {"policy": "q"}).json()["id"] != first.json()["id"]
+    for wrong in ("", "x" * 256, "caf\u00e9"):
+        answer = daemon.api("POST", "/v1/backups", json={"policy": "p"}, headers={"Idempotency-Key": wrong.encode()})
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/bad-idempotency-key"), wrong
+    restore = jobs.restore_body(suffix=".keyed")
+    made = keyed(daemon, "restore", restore, "/v1/restores").json()["id"]
+    daemon.kill()
+    daemon.start()
+    assert keyed(daemon, "restore", restore, "/v1/restores").json()["id"] == made
+    assert keyed(daemon, "first", {"policy": "p", "note": "before 4.2"}).json()["id"] == first.json()["id"]
+    assert daemon.wait_job(made)["state"] == "succeeded"
+    assert len(daemon.get("/v1/jobs?kind=restore")["items"]) == 1
+    records.delete_topic(bootstrap, f"{topic}.keyed")
+
+
+def test_of_many_requests_with_a_key_at_once_one_is_taken(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    body = jobs.restore_body(suffix=".many")
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: daemon.tcp("POST", "/v1/restores", json=body, headers={"Idempotency-Key": "many"}), range(36)))
+    assert {answer.status_code for answer in answers} <= {202, 200, 409}
+    refused = [answer for answer in answers if answer.status_code == 409]
+    assert all(answer.json()["type"] == "/problems/idempotency-in-progress" for answer in refused)
+    made, = {answer.json()["id"] for answer in answers if answer.status_code != 409}
+    assert daemon.wait_job(made)["state"] == "succeeded"
+    assert [job["id"] for job in daemon.get("/v1/jobs?kind=restore")["items"]] == [made]
+    records.delete_topic(bootstrap, f"{topic}.many")

@@ -7,6 +7,8 @@ import shutil
 import threading
 import time
 
+import pytest
+
 from rig import jobs, records
 from rig.records import record
 
@@ -249,6 +251,7 @@ EXACT = [
 ]
 
 
+@pytest.mark.both_kafkas
 def test_null_empty_headers_and_timestamps_come_back_as_they_were(bootstrap, new_topic, tidemarkd):
     topic = new_topic(3)
     records.produce(bootstrap, topic, EXACT, partition=2)
@@ -274,6 +277,7 @@ def test_a_run_without_news_stores_nothing_and_names_the_newest_point(bootstrap,
     assert len(daemon.get("/v1/recovery-points")["items"]) == 1
 
 
+@pytest.mark.both_kafkas
 def test_a_run_with_one_new_record_stores_that_record_alone(bootstrap, new_topic, tidemarkd):
     topic = new_topic(2)
     records.produce(bootstrap, topic, EXACT)
@@ -294,6 +298,7 @@ def test_a_run_with_one_new_record_stores_that_record_alone(bootstrap, new_topic
     jobs.assert_restored([EXACT, [record(b"one", b"more", timestamp=NOW)]], bootstrap, f"{topic}.second")
 
 
+@pytest.mark.both_kafkas
 def test_a_hanging_transaction_holds_the_point_at_the_last_stable_offset_until_it_ends(
         bootstrap, new_topic, tidemarkd):
     topic = new_topic()

@@ -22,7 +22,12 @@ SAME = [
     record(None, b"", timestamp=NOW + 1),
     record(b"", None, [("c", b"")], NOW - 5),
 ]
-COMMANDS = ["check-config", "demo", "demo compare", "key new", "token new", "vault init", "version"]
+COMMANDS = [
+    "backup", "check-config", "demo", "demo compare", "jobs cancel", "jobs list", "jobs show", "jobs watch", "key add",
+    "key fingerprint", "key list", "key new", "key remove", "key rotate", "points delete", "points hold", "points list",
+    "points note", "points show", "points unhold", "retention plan", "retention run", "status", "token new",
+    "vault check", "vault import-catalog", "vault init", "vault list", "vault merge", "vault probe", "vault rebuild-log",
+    "vault repair", "vault scrub", "vault stats", "verify", "version"]
 FAILED, USE, REFUSED, MISSING, CONFLICT, DIFFERENT = 1, 2, 3, 7, 8, 9
 
 
@@ -30,7 +35,7 @@ def tidemark(*arguments, status=0, timeout=60, **options):
     """Run it to its end, which has to be this status."""
     done = subprocess.run([build_dir() / "cli" / "tidemark", *map(str, arguments)], capture_output=True, text=True,
                           timeout=timeout, stdin=options.pop("stdin", subprocess.DEVNULL), **options)
-    assert done.returncode == status, done.stdout + done.stderr
+    assert status in (None, done.returncode), done.stdout + done.stderr
     return done
 
 

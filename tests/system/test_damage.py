@@ -143,7 +143,8 @@ def test_damage_of_what_the_vault_is_read_from_is_named(folder, bootstrap, vault
 
 
 def test_a_vault_that_vanished_is_not_made_anew(vault):
-    """create: true is for a vault that never was; an unmounted disk looks just like that."""
+    """create: true is for a vault that never was; an unmounted disk looks just like that.
+    trap: error_taken_for_first_write"""
     vault.stop()
     (vault.directory / "vault").rename(vault.directory / "aside")
     vault.start()

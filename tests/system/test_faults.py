@@ -2,21 +2,35 @@
 """The daemon crashes at every fault point of backup and restore in turn. What comes after a restart is what would have
 come without the crash: the next backup completes, and a restore gives exactly what the source holds."""
 
+import itertools
+import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 import requests
 
 from rig import jobs, records
-from rig.daemon import REPOSITORY, Daemon
+from rig.daemon import REPOSITORY, Daemon, build_dir
 from rig.records import record
 
-# Points that a backup and a restore into a disk vault do not pass, and why.
+# Points that a backup and a restore do not pass, and why: names, or how they begin.
 NOT_PASSED = {
     "vault.full.created": "the log is read back in full only after thousands of entries",
+    "job.repair.": "another kind of job",
+    "job.retention.": "another kind of job",
+    "gc.": "of freeing space: see below",
+    "merge.": "of freeing space",
+    "space.": "of freeing space",
+    "groups.": "of a restore with consumer groups: test_groups.py",
+    "job.drill.": "another kind of job: test_drills.py",
+    "job.export.": "of the command line: test_export.py",
+    **dict.fromkeys(("job.restore.purge", "job.restore.recreate-", "job.restore.deleted", "job.restore.txn-"),
+                    "of a restore into a topic that is there: test_restore_target.py"),
 }
+OF_BACKENDS = {"disk": "store.fs.", "s3": "store.s3."}
 PASSES = (1, 2, 3)  # of a point: while the vault is made, in the first run, in the second
 
 
@@ -25,8 +39,14 @@ def points_in_source():
     found = set()
     for folder in ("lib", "daemon"):
         for path in (REPOSITORY / folder).rglob("*.c"):
-            found |= set(re.findall(r'TM_FAULT(?:_FAILS)?\("([a-z.-]+)"\)', path.read_text()))
+            found |= set(re.findall(r'TM_FAULT(?:_FAILS)?\("([a-z0-9.-]+)"\)', path.read_text()))
     return found
+
+
+def points_to_pass(backend):
+    """Those that two backups and a restore pass on a vault of that kind."""
+    others = tuple(begin for kind, begin in OF_BACKENDS.items() if kind != backend)
+    return {name for name in points_in_source() if not name.startswith((*NOT_PASSED, *others))}
 
 
 class Crash(Exception):
@@ -74,6 +94,21 @@ def finish_backup(daemon):
     return daemon.backup("p")
 
 
+@pytest.fixture(params=OF_BACKENDS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def new_vault(backend, request):
+    """new_vault(): options of a Daemon with an empty vault on the backend."""
+    if backend == "disk":
+        return dict
+    server, bucket = request.getfixturevalue("s3"), request.getfixturevalue("bucket")
+    numbers = itertools.count(1)
+    return lambda: {"vault": jobs.s3_vault(server, bucket, prefix=f"v{next(numbers)}")}
+
+
 @pytest.fixture
 def topic(bootstrap, new_topic):
     name = new_topic(2)
@@ -84,9 +119,9 @@ def topic(bootstrap, new_topic):
 
 
 @pytest.fixture
-def passed(bootstrap, topic, tidemarkd):
+def passed(bootstrap, topic, tidemarkd, new_vault):
     """The names of the points that two backups and a restore pass."""
-    daemon = tidemarkd({"policies": [jobs.policy(topic)]}, start=False)
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]}, start=False, **new_vault())
     path = daemon.directory / "points"
     daemon.start(env={"TM_FAULTS_LIST": str(path)})
     two_backups(daemon, bootstrap, topic)
@@ -97,12 +132,13 @@ def passed(bootstrap, topic, tidemarkd):
     return set(path.read_text().split())
 
 
-def test_a_backup_crashed_at_any_point_is_made_good_by_the_next(bootstrap, topic, passed):
-    assert points_in_source() - passed == set(NOT_PASSED)
+def test_a_backup_crashed_at_any_point_is_made_good_by_the_next(bootstrap, topic, passed, backend, new_vault):
+    """trap: watermark_ahead_of_memory"""
+    assert passed == points_to_pass(backend)
     hits = set()
     for name in sorted(point for point in passed if not point.startswith("job.restore.")):
         for number in PASSES:
-            daemon = Daemon({"policies": [jobs.policy(topic)]}, bootstrap=bootstrap)
+            daemon = Daemon({"policies": [jobs.policy(topic)]}, bootstrap=bootstrap, **new_vault())
             fault = f"{name}:crash@{number}"
             try:
                 if not crashes(daemon, fault, lambda: two_backups(daemon, bootstrap, topic)):
@@ -121,8 +157,8 @@ def test_a_backup_crashed_at_any_point_is_made_good_by_the_next(bootstrap, topic
     assert hits == {point for point in passed if not point.startswith("job.restore.")}
 
 
-def test_a_restore_crashed_at_any_point_is_taken_up_again_and_proved(bootstrap, topic, passed, tidemarkd):
-    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+def test_a_restore_crashed_at_any_point_is_taken_up_again_and_proved(bootstrap, topic, passed, tidemarkd, new_vault):
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]}, **new_vault())
     daemon.backup("p")
     daemon.stop()
     expected = records.read_topic(bootstrap, topic)
@@ -167,3 +203,16 @@ def test_a_restore_crashed_after_its_proof_does_not_miss_what_the_broker_deletes
     daemon.start()
     job = daemon.wait_job(daemon.get("/v1/restores")["items"][0]["id"])
     assert job["state"] == "succeeded" and job["result"]["messages_count"] == 10, job
+
+
+def test_freeing_space_killed_at_any_point_in_a_bucket_costs_no_record(s3, bucket):
+    """As tests/mock does on a disk in every run: drop, merge, sweep and the log's own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TM_FAULTS"))}
+    environment |= {"AWS_ACCESS_KEY_ID": s3.access, "AWS_SECRET_ACCESS_KEY": s3.secret, "AWS_REGION": s3.region,
+                    "AWS_ENDPOINT_URL_S3": s3.endpoint, "TM_STORE_URL": f"s3://{bucket}", "CK_TIMEOUT_MULTIPLIER": "2"}
+    done = subprocess.run([build_dir() / "tests/mock/mock_space_crash"], env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False)
+    if "built without fault points" in done.stdout:
+        pytest.skip("this build has no fault points: meson configure -Dfault_points=true")
+    assert done.returncode == 0 and "100%: Checks: 1" in done.stdout, done.stdout
+    assert any("/pack/" in name for name in s3.list(bucket))

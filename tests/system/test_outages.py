@@ -73,7 +73,9 @@ def test_a_cluster_that_dies_or_freezes_while_it_is_read_fails_the_run_and_loses
         dying.start()
         freezing.thaw()
         for name, broker in names.items():
-            daemon.backup(name)
+            while (job := daemon.run_job("/v1/backups", {"policy": name}))["state"] == "partial":
+                assert "the run's timeout" in text_of(job), job  # slow reading on a busy machine: the next goes on
+            assert job["state"] == "succeeded", job
             jobs.restore(daemon, name=name, cluster=name, suffix=".restored")
             jobs.assert_restored(expected[broker], broker.bootstrap, "t.restored")
 

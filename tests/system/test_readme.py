@@ -60,7 +60,7 @@ def test_readme_backs_up_lists_plans_and_restores(folder, bootstrap, topics):
         daemon = subprocess.Popen(start.split(), cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         wait_until(lambda: (folder / "api.sock").exists() and "daemon.started" in (folder / "log").read_text(), "the daemon")
-        lines = block("sh", "recovery-points").splitlines()
+        lines = block("sh", "restores/plan").splitlines()
         answers = [shell(f"{lines[0]}\n{line}", folder) for line in lines[1:] if line.startswith("$T")]
     finally:
         daemon.terminate()

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 
@@ -30,6 +31,7 @@ def codes(job, where):
     return [note["code"] for note in notes]
 
 
+@pytest.mark.both_kafkas
 def test_a_topic_that_was_made_again_is_another_history_and_both_are_kept(bootstrap, new_topic, tidemarkd):
     """Longer or shorter than what is stored: the rest of the old one is never joined to the new one."""
     for again in (30, 10, 20):

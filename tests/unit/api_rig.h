@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "base/ulid.h"
 #include "tm_api.h"
@@ -45,12 +46,18 @@ struct fake {
     const struct tm_problem *problem; /* the answer, if not NULL */
     struct tm_job_view job;
     bool joined;
+    char tag[64]; /* of the last list of points, with what it asked of holds: 1, 0 or -1 */
+    int held;
+    int64_t hold_until_ms; /* of the last backup; reason borrowed, for the call */
+    const char *hold_reason;
     struct tm_job_view *jobs;
     size_t job_count;
     bool more;
     struct tm_points_answer points;
     struct tm_point_answer point;
     struct tm_restore_plan plan;
+    struct tm_vault_view vaults[2];
+    const struct tm_problem *patch_problem;
     struct tm_policy_view policies[2];
     size_t policy_count;
     struct tm_status_row rows[4];
@@ -106,6 +113,13 @@ static inline bool fake_ready(void *self, const char **why_not)
 static inline void fake_refresh(void *self)
 {
     ((struct fake *)self)->refreshed++;
+    tm_metric_set(TM_M_WORKERS_MAX, TM_NO_LABELS, 4);
+}
+
+static inline void fake_hooks(void *self, tm_done_json done, void *arg)
+{
+    (void)self;
+    done(arg, "{\"items\":[]}", NULL);
 }
 
 static inline void rig_before(const struct tm_id16 *before, char name[TM_ULID_NAME_MAX])
@@ -130,6 +144,8 @@ static inline void fake_points(
             " partial=%d limit=%zu before=%s",
             rig_or(q->cluster_name), rig_or(q->policy), rig_or(q->topic), q->since_ms, q->until_ms,
             q->partial, q->limit, before);
+    (void)snprintf(fake->tag, sizeof(fake->tag), "%s", rig_or(q->tag));
+    fake->held = q->held_ms > 0 ? 1 : q->not_held_ms > 0 ? 0 : -1;
     if (fake->hold) {
         fake->arg = arg;
         fake->points_done = done;
@@ -213,6 +229,8 @@ static inline void fake_backup(void *self, const struct tm_backup_request *reque
     SAY(fake, "backup policy=%s topics=%s note=%s tags=%s join=%d who=%s id=%s body=%s",
             request->policy, topics, rig_or(request->note), tags, request->join, caller->who,
             caller->request_id, caller->body);
+    fake->hold_until_ms = request->hold_until_ms;
+    fake->hold_reason = request->hold_reason;
     fake_answer_job(fake, done, arg);
 }
 
@@ -255,11 +273,104 @@ static inline void fake_plan(
     done(arg, &fake->plan, fake->problem);
 }
 
+static inline void fake_vault_job(void *self, enum tm_job_kind kind,
+        const struct tm_vault_request *r, const struct tm_caller *caller, tm_done_job done,
+        void *arg)
+{
+    struct fake *fake = self;
+    char policies[512];
+    rig_join(policies, sizeof(policies), r->policies, r->policy_count);
+    SAY(fake,
+            "%s vault=%s point=%s depth=%d ratio=%g repair=%d budget=%" PRId64
+            " policies=%s merge=%d digest=%s who=%s",
+            tm_job_kind_name(kind), rig_or(r->vault), rig_or(r->point), r->depth, r->sample_ratio,
+            r->repair, r->budget_bytes, policies, r->merge, rig_or(r->plan_digest), caller->who);
+    fake_answer_job(fake, done, arg);
+}
+
+static inline void fake_retention_plan(
+        void *self, const struct tm_vault_request *r, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    char policies[512];
+    rig_join(policies, sizeof(policies), r->policies, r->policy_count);
+    SAY(fake, "plan vault=%s policies=%s merge=%d", r->vault, policies, r->merge);
+    fake->calls++;
+    done(arg, "{\"remove_count\":1}", fake->problem);
+}
+
+static inline void fake_vaults(void *self, const char *name, tm_done_vaults done, void *arg)
+{
+    struct fake *fake = self;
+    SAY(fake, "vaults %s", rig_or(name));
+    fake->calls++;
+    done(arg, fake->vaults, name != NULL ? 1 : 2, fake->problem);
+}
+
+static inline void fake_probe(void *self, const char *name, const struct tm_caller *caller,
+        tm_done_vaults done, void *arg)
+{
+    struct fake *fake = self;
+    SAY(fake, "probe %s who=%s", name, caller->who);
+    fake->calls++;
+    done(arg, fake->vaults, 1, fake->problem);
+}
+
+static inline void fake_patch(void *self, const struct tm_id16 *ulid,
+        const struct tm_point_patch *patch, const struct tm_caller *caller, tm_done_point done,
+        void *arg)
+{
+    struct fake *fake = self;
+    char name[TM_ULID_NAME_MAX];
+    char tags[512];
+    rig_join(tags, sizeof(tags), patch->tags, patch->tag_count);
+    SAY(fake, "patch %s note=%s tags=%s hold=%d until=%" PRId64 " reason=%s was=%" PRId64 " who=%s",
+            tm_ulid_format(ulid, "rp_", name),
+            patch->has_note ? rig_or(patch->note) : "(as it was)",
+            patch->has_tags ? tags : "(as they were)", patch->has_hold, patch->hold_until_ms,
+            rig_or(patch->hold_reason), patch->was.hold_until_ms, caller->who);
+    fake->calls++;
+    done(arg, &fake->point, fake->patch_problem);
+}
+
+static inline void fake_put_back(void *self, const struct tm_id16 *job,
+        const struct tm_caller *caller, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    char name[TM_ULID_NAME_MAX];
+    SAY(fake, "put back %s who=%s", tm_ulid_format(job, "job_", name), caller->who);
+    fake->calls++;
+    done(arg, "{\"items\":[]}", fake->problem);
+}
+
+static inline void fake_holds(void *self, const struct tm_id16 *job, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    char name[TM_ULID_NAME_MAX];
+    SAY(fake, "holds %s", tm_ulid_format(job, "job_", name));
+    fake->calls++;
+    done(arg, "{\"items\":[1]}", fake->problem);
+}
+
+static inline void fake_offset_map(
+        void *self, const struct tm_map_query *query, bool csv, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    char name[TM_ULID_NAME_MAX];
+    SAY(fake, "offset map %s topic=%s partition=%d from=%lld limit=%zu csv=%d",
+            tm_ulid_format(&query->job, "job_", name), query->topic != NULL ? query->topic : "-",
+            (int)query->partition, (long long)query->from, query->limit, (int)csv);
+    fake->calls++;
+    done(arg, "{\"items\":[]}", fake->problem);
+}
+
 static const struct tm_control_ops fake_ops = {
+        .offset_map = fake_offset_map,
         .policies = fake_policies,
         .status = fake_status,
         .ready = fake_ready,
         .refresh_metrics = fake_refresh,
+        .hooks = fake_hooks,
         .points = fake_points,
         .point = fake_point,
         .jobs = fake_jobs,
@@ -269,6 +380,13 @@ static const struct tm_control_ops fake_ops = {
         .backup = fake_backup,
         .restore = fake_restore,
         .restore_plan = fake_plan,
+        .vault_job = fake_vault_job,
+        .retention_plan = fake_retention_plan,
+        .vaults = fake_vaults,
+        .put_back = fake_put_back,
+        .holds = fake_holds,
+        .probe = fake_probe,
+        .patch_point = fake_patch,
 };
 
 /* The server ------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #define TM_TESTS_CATALOG_RIG_H
 
 #include <check.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,11 +49,40 @@ static inline void rig_done(struct rig *rig)
 }
 #define RIG_OWN __attribute__((cleanup(rig_done)))
 
-/* A path in a new folder of its own; both are left behind for whoever looks at a failure. */
+static char rig_temp_folders[8][32];
+
+static inline int rig_remove_file(
+        const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
+static inline void rig_remove_folders(void)
+{
+    for (size_t i = 0; i < LENGTH(rig_temp_folders); i++) {
+        if (rig_temp_folders[i][0] != '\0') {
+            (void)nftw(rig_temp_folders[i], rig_remove_file, 8, FTW_DEPTH | FTW_PHYS);
+        }
+    }
+}
+
+/* A path in a new folder of its own; both stay for whoever looks at a failure, and only then. */
 static inline void rig_temp_path(char path[128])
 {
     char folder[] = "/tmp/tm-catalog-XXXXXX";
+    size_t at = 0;
     ck_assert_ptr_nonnull(mkdtemp(folder));
+    while (at < LENGTH(rig_temp_folders) && rig_temp_folders[at][0] != '\0') {
+        at++;
+    }
+    ck_assert_uint_lt(at, LENGTH(rig_temp_folders));
+    (void)snprintf(rig_temp_folders[at], sizeof(rig_temp_folders[at]), "%s", folder);
+    if (at == 0) { /* a test that fails is ended without this */
+        ck_assert_int_eq(atexit(rig_remove_folders), 0);
+    }
     (void)snprintf(path, 128, "%s/catalog.db", folder);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "codec/entry.h"
+#include "codec/parts.h"
 
 static uint64_t edits_random_state;
 
@@ -316,13 +317,13 @@ static inline void tell_point(struct tm_buf *out, const struct tm_row_point *p)
             tell_text(out, t->configs[c].value);
         }
     }
-    for (size_t i = 0; i < p->part_count; i++) {
-        const struct tm_row_part *q = &p->parts[i];
+    struct tm_parts_walk walk = tm_parts_walk(p);
+    struct tm_row_part q;
+    while (tm_parts_next(&walk, &q)) {
         tm_buf_add_fmt(out,
                 "\n part %" PRIu32 " %" PRId32 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64
                 " %d",
-                q->stream, q->partition, q->start, q->end, q->lso, q->high_watermark,
-                (int)q->status);
+                q.stream, q.partition, q.start, q.end, q.lso, q.high_watermark, (int)q.status);
     }
     for (size_t i = 0; i < p->group_count; i++) {
         const struct tm_row_group *g = &p->groups[i];

@@ -130,6 +130,9 @@ static const struct {
     {{"POST", "/v1/restores/plan", BEARER("reader"), RESTORE_BODY},               200, NULL},
     {{"POST", "/v1/jobs/" JOB_ID "/cancel", BEARER("reader"), NULL},              403, "operate"},
     {{"POST", "/v1/jobs/" JOB_ID "/cancel", BEARER("oncall"), NULL},              202, NULL},
+    {{"GET",  "/v1/restores/" JOB_ID "/put-back", BEARER("reader"), NULL},        200, NULL},
+    {{"POST", "/v1/restores/" JOB_ID "/put-back", BEARER("reader"), NULL},        403, "restore"},
+    {{"POST", "/v1/restores/" JOB_ID "/put-back", BEARER("oncall"), NULL},        200, NULL},
     {{"GET",  "/metrics", BEARER("writer"), NULL},                                403, "read"},
 };
 /* clang-format on */

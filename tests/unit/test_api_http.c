@@ -149,22 +149,23 @@ static const char *const starts[] = {
 
 START_TEST(a_request_that_is_not_in_after_a_while_is_dropped)
 {
-    struct rig *rig = start_with((struct tm_api_options){.kind = TM_API_SOCKET, .header_ms = 150});
+    struct rig *rig = start_with((struct tm_api_options){.kind = TM_API_SOCKET, .header_ms = 500});
     int64_t begin_ns = tm_mono_ns();
     int fd = rig_connect(rig);
     rig_send(rig, fd, starts[_i]);
     /* Bytes that trickle in do not help. */
     char byte = 'x';
     for (int i = 0; i < 3; i++) {
-        ck_assert(!rig_run(rig, fd, 20));
+        bool dropped = rig_run(rig, fd, 20);
+        ck_assert(!dropped || tm_mono_ns() - begin_ns >= 499 * 1000000LL);
         (void)send(fd, &byte, starts[_i][0] != '\0' ? 1 : 0, MSG_NOSIGNAL);
     }
     REPLY_OWN struct reply reply = {0};
     rig_read(rig, fd, false, &reply);
     ck_assert_int_eq(reply.status, 0);
     int64_t spent_ms = (tm_mono_ns() - begin_ns) / 1000000;
-    ck_assert_int_ge(spent_ms, 149);
-    ck_assert_int_lt(spent_ms, 2000);
+    ck_assert_int_ge(spent_ms, 499);
+    ck_assert_int_lt(spent_ms, 10000); /* of a busy machine */
     ck_assert_uint_eq(tm_api_connections(rig->api), 0);
     (void)close(fd);
     stop(rig);

@@ -167,13 +167,16 @@ START_TEST(a_list_of_points_shows_their_sums)
     };
     const char *vaults[] = {"main", "second"};
     lines[1].row.flags |= TM_POINT_PARTIAL;
-    rig->fake.points = (struct tm_points_answer){.at = lines, .vaults = vaults, .count = 2};
+    uint32_t kept_by[] = {TM_GFS_KEEP_LAST | TM_GFS_NEWEST, 0};
+    rig->fake.points = (struct tm_points_answer){
+            .at = lines, .vaults = vaults, .kept_by = kept_by, .count = 2};
     assert_body(rig, "/v1/recovery-points",
             "{\"items\":[{\"id\":\"" POINT_ID "\",\"policy\":\"payments\",\"cluster\":\"prod\","
             "\"cluster_id\":\"lkc-abc\",\"vault\":\"main\",\"state\":\"complete\","
             "\"captured_at\":\"2025-11-22T23:25:04.120Z\",\"tags\":[],\"topics_count\":12,"
             "\"partitions_count\":96,\"messages_count\":9007199254740993,"
-            "\"source_bytes\":9223372036854775807},"
+            "\"source_bytes\":9223372036854775807,"
+            "\"kept_by\":[\"keep_last\",\"newest\"]},"
             "{\"id\":\"" POINT_ID "\",\"policy\":\"payments\",\"cluster\":\"prod\","
             "\"cluster_id\":\"lkc-abc\",\"vault\":\"second\",\"state\":\"partial\","
             "\"captured_at\":\"2025-11-22T23:25:04.120Z\",\"note\":\"before \\\"4.2\\\"\","
@@ -246,7 +249,7 @@ static const char point_text[] =
         "{\"partition\":0,\"start_offset\":5,\"end_offset\":9223372036854775807,"
         "\"last_stable_offset\":9223372036854775807,\"high_watermark\":9007199254740993,"
         "\"status\":\"whole\",\"messages_count\":9007199254740993,"
-        "\"source_bytes\":9223372036854775807,\"holes_count\":4,"
+        "\"source_bytes\":9223372036854775807,\"holes_count\":4,\"holes_class\":\"transactions\","
         "\"earliest_record_at\":\"2025-11-22T23:25:04.120Z\","
         "\"latest_record_at\":\"2025-11-22T23:25:04.121Z\",\"gaps\":["
         "{\"start_offset\":5,\"end_offset\":10,\"reason\":\"source-retention\"},"
@@ -374,6 +377,7 @@ static void make_policies(struct fake *fake)
             .last_success_ms = 1763853900000,
             .last_attempt_ms = 1763853901000,
             .last_result = "failed",
+            .last_error = "{\"code\":\"kafka\"}",
             .running_job = JOB_ID,
             .newest_point = POINT_ID,
             .newest_point_ms = 1763853900000,
@@ -392,6 +396,7 @@ static void make_policies(struct fake *fake)
     "\"newest_point_at\":\"2025-11-22T23:25:00.000Z\"," \
     "\"oldest_point_at\":\"2025-11-22T22:20:00.000Z\"," \
     "\"last_success_at\":\"2025-11-22T23:25:00.000Z\",\"last_result\":\"failed\"," \
+    "\"last_error\":{\"code\":\"kafka\"}," \
     "\"next_run_at\":\"2025-11-22T23:30:00.000Z\"," \
     "\"last_attempt_at\":\"2025-11-22T23:25:01.000Z\",\"running_job\":\"" JOB_ID "\"}"
 #define LOGS \
@@ -425,13 +430,14 @@ START_TEST(the_status_names_the_worst)
     struct rig *rig = start();
     make_policies(&rig->fake);
     const struct tm_policy_view *payments = &rig->fake.policies[0];
-    rig->fake.rows[0] =
-            (struct tm_status_row){"dr", "logs", "app", "ok", 0, 0, &rig->fake.policies[1]};
-    rig->fake.rows[1] =
-            (struct tm_status_row){"prod", "payments", "payments.us", "never", -1, 0, payments};
-    rig->fake.rows[2] = (struct tm_status_row){
-            "prod", "payments", "payments.eu", "breached", BEYOND_DOUBLE, INT64_MAX, payments};
-    rig->fake.rows[3] = (struct tm_status_row){"prod", "payments", "", "late", -1, 0, payments};
+    rig->fake.rows[0] = (struct tm_status_row){
+            "dr", "logs", "app", "ok", 30999, 0, 0, -1, false, 0, &rig->fake.policies[1]};
+    rig->fake.rows[1] = (struct tm_status_row){
+            "prod", "payments", "payments.us", "never", -1, -1, 0, 90500, true, 7200000, payments};
+    rig->fake.rows[2] = (struct tm_status_row){"prod", "payments", "payments.eu", "breached",
+            1320000, BEYOND_DOUBLE, INT64_MAX, -1, false, 0, payments};
+    rig->fake.rows[3] = (struct tm_status_row){
+            "prod", "payments", "", "late", 0, -1, 0, -1, false, 0, payments};
     rig->fake.row_count = 4;
 
     REPLY_OWN struct reply all = {0};
@@ -441,6 +447,8 @@ START_TEST(the_status_names_the_worst)
     ck_assert_ptr_nonnull(str_at(&all, "as_of"));
     ck_assert_str_eq(str_at(&all, "worst/topic"), "payments.eu");
     ck_assert_str_eq(str_at(&all, "worst/state"), "breached");
+    ck_assert_int_eq(int_at(&all, "worst/exposure_seconds"), 1320);
+    ck_assert_int_eq(int_at(&all, "worst/rpo_seconds"), 900);
     ck_assert_int_eq(int_at(&all, "breached_count"), 1);
     ck_assert_uint_eq(there(&all, "items")->count, 4);
     ck_assert_str_eq(str_at(&all, "items/0/topic"), "payments.eu");
@@ -453,6 +461,8 @@ START_TEST(the_status_names_the_worst)
     ck_assert_str_eq(str_at(&all, "items/0/newest_point"), POINT_ID);
     ck_assert_str_eq(str_at(&all, "items/0/last_result"), "failed");
     ck_assert_ptr_null(json_at(all.json, "items/1/behind_messages"));
+    ck_assert_ptr_null(json_at(all.json, "items/1/exposure_seconds"));
+    ck_assert_int_eq(int_at(&all, "items/3/exposure_seconds"), 30);
     ck_assert_ptr_null(json_at(all.json, "items/2/topic"));
     ck_assert_ptr_null(json_at(all.json, "items/3/newest_point"));
 
@@ -494,6 +504,7 @@ START_TEST(a_plan_says_what_would_be_done)
     *tm_vec_push(&plan->topics) = (struct tm_restore_topic){.source = "a",
             .target = "b",
             .partitions = 6,
+            .target_partitions = 6,
             .messages = BEYOND_DOUBLE,
             .bytes = INT64_MAX,
             .lost = 4};
@@ -510,11 +521,14 @@ START_TEST(a_plan_says_what_would_be_done)
             "{\"source\":{\"policy\":\"p\"},\"target\":{\"cluster\":\"dr\"}%s}", plans[_i].more);
     (void)snprintf(expected, sizeof(expected),
             "{\"plan_digest\":\"sha256:9c1f\",\"recovery_point\":\"" POINT_ID "\","
-            "\"resolved_at\":\"2025-11-22T23:25:04.120Z\",\"topics\":[{\"source\":\"a\","
+            "\"resolved_at\":\"2025-11-22T23:25:04.120Z\",\"source\":{\"recovery_points\":[]},"
+            "\"counts_exact\":false,\"topics\":[{\"source\":\"a\","
             "\"target\":\"b\",\"exists\":false,\"partitions_count\":6,"
             "\"messages_count\":9007199254740993,\"source_bytes\":9223372036854775807,"
-            "\"gap_offsets\":4,\"actions\":%s},{\"source\":\"c\",\"target\":\"c\",\"exists\":true,"
-            "\"partitions_count\":0,\"messages_count\":0,\"source_bytes\":0,\"gap_offsets\":0,"
+            "\"counts_exact\":false,\"gap_offsets\":4,\"actions\":%s},{\"source\":\"c\",\"target\":"
+            "\"c\",\"exists\":true,"
+            "\"partitions_count\":0,\"messages_count\":0,\"source_bytes\":0,\"counts_exact\":false,"
+            "\"gap_offsets\":0,"
             "\"actions\":[\"produce\"]}],\"messages_count\":9007199254740993,"
             "\"write_bytes\":9223372036854775807,"
             "\"warnings\":[{\"code\":\"target-retention\",\"detail\":\"d\"}],"

@@ -179,16 +179,16 @@ static const struct {
     {"stream",      "point list stream dump apply"},
     {"keep",        "dump apply"},
     {"chain",       "point list count dump apply"},
-    {"point",       "point list count dump apply"},
+    {"point",       "point list packs count dump apply"},
     {"point_gone",  "point list dump apply"},
     {"point_topic", "point dump apply"},
     {"point_part",  "point list dump apply"},
     {"point_group", "point dump apply"},
     {"point_acl",   "point dump apply"},
     {"mark",        "point list dump apply"},
-    {"pack",        "runs packs dump apply"},
+    {"pack",        "point list runs packs dump apply"},
     {"dep",         "dump apply"},
-    {"run",         "list runs part dump apply"},
+    {"run",         "list runs part packs dump apply"},
     {"gap",         "gaps part dump apply"},
     {"tail",        "tails dump apply"},
     {"dropped",     "dump apply"},
@@ -327,7 +327,7 @@ START_TEST(a_newer_schema_is_refused)
     struct tm_catalog *catalog = NULL;
     char expected[TM_ERR_MSG_MAX];
     (void)snprintf(expected, sizeof(expected),
-            "%s: the catalog was written by a newer version (schema 9, this one knows 1)", path);
+            "%s: the catalog was written by a newer version (schema 9, this one knows 3)", path);
     ck_assert_int_eq(tm_catalog_open(path, &catalog, &err), TM_E_VERSION);
     ck_assert_str_eq(err.msg, expected);
     ck_assert_ptr_null(catalog);

@@ -3,6 +3,7 @@
 #include <check.h>
 
 #include "catalog_rig.h"
+#include "codec/parts.h"
 
 /*
  * Points of "p" of c1 on the state of rig_fill(), whose point 1 covers stream 1 partition 0 up to 110:
@@ -133,9 +134,14 @@ START_TEST(rows_of_a_removed_point_go_to_the_next_one)
     ck_assert_uint_eq(fifth->gone_count, 1);
     ck_assert_uint_eq(fifth->gone[0], 2);
     ck_assert_uint_eq(fifth->part_count, 2);
-    ck_assert_uint_eq(fifth->parts[0].stream, 1);
-    ck_assert_int_eq(fifth->parts[0].end, 150);
-    ck_assert_int_eq(fifth->parts[1].start, 20);
+    struct tm_parts_walk walk = tm_parts_walk(fifth);
+    struct tm_row_part part;
+    ck_assert(tm_parts_next(&walk, &part));
+    ck_assert_uint_eq(part.stream, 1);
+    ck_assert_int_eq(part.end, 150);
+    ck_assert(tm_parts_next(&walk, &part));
+    ck_assert_int_eq(part.start, 20);
+    ck_assert(!tm_parts_next(&walk, &part));
     ck_assert_uint_eq(fifth->group_count, 1);
 }
 END_TEST

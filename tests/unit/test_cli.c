@@ -8,7 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/base64.h"
 #include "base/fs.h"
+#include "codec/keys.h"
 #include "demo_place.h"
 #include "demo_records.h"
 #include "difference.h"
@@ -34,8 +36,13 @@ static const struct {
 START_TEST(base64url_has_no_padding)
 {
     TM_BUF_OWN struct tm_buf out = {0};
-    cli_base64url(tm_slice_str(encoded[_i].bytes), &out);
+    TM_BUF_OWN struct tm_buf back = {0};
+    tm_base64url_add(&out, tm_slice_str(encoded[_i].bytes));
     ck_assert_str_eq(tm_buf_text(&out), encoded[_i].text);
+    ck_assert(tm_base64url_read(&back, tm_buf_slice(&out)));
+    ck_assert_str_eq(tm_buf_text(&back), encoded[_i].bytes);
+    tm_buf_add_text(&out, "+");
+    ck_assert(!tm_base64url_read(&back, tm_buf_slice(&out)));
 }
 END_TEST
 
@@ -327,6 +334,7 @@ END_TEST
 
 int main(void)
 {
+    tm_codec_init();
     TCase *tcase = tcase_create("cli");
     tcase_add_loop_test(tcase, base64url_has_no_padding, 0, (int)LENGTH(encoded));
     tcase_add_test(tcase, token_is_32_random_bytes_behind_its_prefix);

@@ -515,7 +515,8 @@ static bool chance(uint32_t percent)
 static bool may_happen(enum tm_code code)
 {
     return code == TM_OK || code == TM_E_CONFLICT || code == TM_E_BUSY || code == TM_E_UNKNOWN ||
-           code == TM_E_IO || code == TM_E_CORRUPT;
+           code == TM_E_IO || code == TM_E_CORRUPT ||
+           code == TM_E_ROLLED_BACK; /* when the head itself came with a flipped bit */
 }
 
 static void walk_commit(struct actor *actor)
@@ -692,6 +693,27 @@ START_TEST(an_acknowledged_commit_is_in_the_log_once)
 }
 END_TEST
 
+START_TEST(a_pack_that_waited_a_day_for_its_entry_is_given_up)
+{
+    static const int64_t day_ns = INT64_C(24) * 3600 * 1000 * 1000 * 1000;
+    struct actor actor;
+    actor_make(&actor, NULL, NULL);
+    commit_one(&actor, 0);
+    struct plan plan = plan_for(&actor, 0, 1);
+    tm_vault_note_put(actor.vault, &plan.pack, world_ns);
+    world_ns += day_ns + 1;
+    struct tm_err why = {0};
+    ck_assert_int_eq(commit(&actor, &plan, &why), TM_E_CONFLICT);
+    ck_assert_ptr_nonnull(strstr(why.msg, ": stored more than 24 h ago and not committed since"));
+
+    struct plan late = plan_for(&actor, 0, 1);
+    tm_vault_note_put(actor.vault, &late.pack, world_ns);
+    world_ns += day_ns;
+    ck_assert_tm_ok(commit(&actor, &late, &err));
+    actor_drop(&actor);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("commit");
@@ -702,6 +724,7 @@ int main(void)
     tcase_add_loop_test(tcase, troubles_of_a_create_are_told_apart, 0, (int)LENGTH(troubles));
     tcase_add_test(tcase, who_loses_the_race_builds_anew_on_the_winner);
     tcase_add_test(tcase, who_finds_its_ranges_taken_gives_up);
+    tcase_add_test(tcase, a_pack_that_waited_a_day_for_its_entry_is_given_up);
     tcase_add_test(tcase, an_entry_written_into_a_hole_is_not_committed);
     tcase_add_test(tcase, a_stale_predecessor_is_told_by_its_hash);
     tcase_add_test(tcase, a_stale_successor_is_not_folded);

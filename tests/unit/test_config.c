@@ -49,15 +49,45 @@ static const struct {
     {SERVER "{sockets: a, max_body: 1MiB, max_body: 2MiB}\n",
      "4:10: error: server: unknown key \"sockets\"; did you mean \"socket\"?\n"
      "4:38: error: server.max_body: key given twice (first at line 4)\n"},
-    {HEAD POLICY ", retention: {keep_last: 3}}]\n",
-     "4:88: error: policies[0]: \"retention\" is not built yet in this version\n"},
-    {HEAD POLICY ", timezone: UTC, limits: {read_bytes_per_second: 0}}]\n",
-     "4:88: error: policies[0]: \"timezone\" is not built yet in this version\n"
-     "4:112: error: policies[0].limits: \"read_bytes_per_second\" is not built yet in this version\n"},
-    {HEAD "hooks: []\nverify: []\nmetrics: {}\n",
-     "4:1: error: \"hooks\" is not built yet in this version\n"
-     "5:1: error: \"verify\" is not built yet in this version\n"
-     "6:1: error: \"metrics\" is not built yet in this version\n"},
+    {HEAD POLICY ", retention: {keep_lst: 3, min_points: 0, max_age: 400}}]\n",
+     "4:100: error: policies[0].retention: unknown key \"keep_lst\"; did you mean \"keep_last\"?\n"
+     "4:125: error: policies[0].retention.min_points: 0 is out of range; write 1 to 1000000\n"
+     "4:137: error: policies[0].retention.max_age: \"400\" has no unit; write 400s, 400m, 400h or 400d\n"},
+    {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '@every 5m', retention: {keep_last: 24, max_age: 400d}}]\n",
+     "4:108: warning: policies[0].retention: keep_last 24 x 5m covers 2h, max_age 400d never applies without "
+     "keep_daily, keep_weekly or keep_monthly\n"},
+    {HEAD "verify: [{vault: mian, schedule: '@daily'}, {vault: main, schedule: '@after 1h', depth: deep, "
+          "sample_ratio: 2}, {vault: main, schedule: '', sample_ratio: 1e-3}]\n",
+     "4:18: error: verify[0].vault: no vault named \"mian\"; there are: main\n"
+     "4:69: error: verify[1].schedule: \"@after\" is not built yet in this version\n"
+     "4:89: error: verify[1].depth: \"deep\" is not known; write one of: catalog, scrub, sample, full\n"
+     "4:109: error: verify[1].sample_ratio: 2 is out of range; write 0.0001 to 1\n"
+     "4:137: error: verify[2].schedule: is empty\n"
+     "4:155: error: verify[2].sample_ratio: \"1e-3\" is not a ratio; write one like 0.02, with at most 6 digits\n"},
+    {HEAD POLICY ", timezone: UTC, mode: continuous}]\n",
+     "4:103: error: policies[0]: \"mode\" is not built yet in this version\n"},
+    {HEAD POLICY ", timezone: Europe/Berlim}]\n",
+     "4:98: error: policies[0].timezone: the system's time zone database has no Europe/Berlim "
+     "(/usr/share/zoneinfo/Europe/Berlim); install tzdata, or write a name like Europe/Berlin\n"},
+    {HEAD POLICY ", timezone: ../../etc/passwd}]\n",
+     "4:98: error: policies[0].timezone: not a name of the IANA time zone database; write one like Europe/Berlin\n"},
+    {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '@every 5m', jitter: 10m}]\n",
+     "4:105: error: policies[0].jitter: must be less than what lies between two runs, 5m\n"},
+    {HEAD POLICY ", window: '6:00'}]\n",
+     "4:96: error: policies[0].window: \"6:00\" is no window; write two times of the day, like "
+     "22:00-06:00\n"},
+    {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '0 12 * * *', window: '22:00-06:00'}]\n",
+     "4:106: error: policies[0].window: no run of the schedule lies within the window; move one of them\n"},
+    {HEAD "jobs: {idempotency_ttl: 1h}\nverify: []\nmetrics: {max_topics: -1}\n",
+     "6:23: error: metrics.max_topics: -1 is out of range; write 0 to 100000\n"},
+
+    {HEAD "hooks: [{name: a, url: 'ftp://x', on: [vault.up], policies: [none]}, {name: a, url: "
+          "'http://x', on: vault.down, format: healthchecks}]\n",
+     "4:24: error: hooks[0]: \"url\" must begin with https:// or http://\n"
+     "4:61: error: hooks[0]: there is no policy \"none\"\n"
+     "4:77: error: hooks[1]: the name \"a\" is taken already\n"
+     "4:101: error: hooks[1]: format healthchecks pings when runs start and end: write "
+     "backup.succeeded or drill.passed; their start and failure come with it\n"},
 
     /* what is required */
     {CLUSTER,                       "1:1: error: \"version\" is required\n"},
@@ -69,9 +99,24 @@ static const struct {
     {VERSION "vaults: [{name: a, path: /v}]\n",
                                     "2:10: error: vaults[0]: \"type\" is required\n"
                                     "2:10: error: vaults[0]: \"key_file\" or \"passphrase\" is required\n"},
-    {VERSION "vaults: [{name: a, type: s3, bucket: b, key_file: /k}]\n",
-                                    "2:26: error: vaults[0].type: \"s3\" is not built yet in this version\n"
-                                    "2:30: error: vaults[0]: \"bucket\" is not built yet in this version\n"},
+    {VERSION "vaults: [{name: a, type: s3, key_file: /k}]\n",
+                                    "2:10: error: vaults[0]: \"bucket\" is required when type is s3\n"},
+    {VERSION "vaults: [{name: a, type: s3, bucket: b, path: /v, key_file: /k}]\n",
+                                    "2:41: error: vaults[0]: \"path\" is for type disk; this vault is of type s3\n"},
+    {VERSION "vaults: [{name: a, type: disk, path: /v, bucket: b, prefix: '', key_file: /k}]\n",
+                                    "2:42: error: vaults[0]: \"bucket\" is for type s3; this vault is of type disk\n"},
+    {VERSION "vaults: [{name: a, type: s3, bucket: b, credentials: static, access_key_id: A, key_file: /k}]\n",
+                                    "2:54: error: vaults[0]: \"secret_access_key\" is required when credentials is "
+                                    "static\n"},
+    {VERSION "vaults: [{name: a, type: s3, bucket: b, access_key_id: A, key_file: /k}]\n",
+                                    "2:41: error: vaults[0]: \"access_key_id\" is given; write \"credentials: "
+                                    "static\" to use it\n"},
+    {VERSION "vaults: [{name: a, type: s3, bucket: b, endpoint: 'minio:9000', key_file: /k}]\n",
+                                    "2:51: error: vaults[0]: \"endpoint\" must begin with https:// or http://\n"},
+    {VERSION "vaults: [{name: a, type: s3, bucket: b, object_lock: {mode: hard, max: 1h}, key_file: /k}]\n",
+                                    "2:61: error: vaults[0].object_lock.mode: \"hard\" is not known; write one of: "
+                                    "none, governance, compliance\n"
+                                    "2:72: error: vaults[0].object_lock.max: 1h is out of range; write 1d to 36500d\n"},
     {HEAD "policies: [{name: p, cluster: prod, vault: main}]\n",
                                     "4:12: error: policies[0]: \"topics\" is required\n"
                                     "4:12: error: policies[0]: \"schedule\" is required; write \"\" to run by "
@@ -142,14 +187,23 @@ static const struct {
     {SERVER "{socket_group: 0123456789012345678901234567890123456789012345678901234567890123x}\n",
                                     "4:24: error: server.socket_group: has 65 bytes; at most 64 are possible\n"},
     {SERVER "{listen: '0.0.0.0:8484'}\n",
-                                    "4:18: error: server.listen: 0.0.0.0:8484 is open to the network without tls; this "
-                                    "version has no tls yet and listens on 127.0.0.1, [::1] or localhost only\n"},
+                                    "4:18: error: server.listen: 0.0.0.0:8484 is open to the network without tls; set "
+                                    "server.tls or insecure_listen: true\n"},
     {SERVER "{metrics_listen: '[::]:9484'}\n",
-                                    "4:26: error: server.metrics_listen: [::]:9484 is open to the network without tls; "
-                                    "this version has no tls yet and listens on 127.0.0.1, [::1] or localhost only\n"},
+                                    "4:26: error: server.metrics_listen: [::]:9484 is open to the network, and answers "
+                                    "without a token; set insecure_listen: true if that is meant, or serve it on listen "
+                                    "with \"\"\n"},
     {SERVER "{listen: 'kafka.example:1'}\n",
-                                    "4:18: error: server.listen: kafka.example:1 is open to the network without tls; this "
-                                    "version has no tls yet and listens on 127.0.0.1, [::1] or localhost only\n"},
+                                    "4:18: error: server.listen: kafka.example:1 is open to the network without tls; set "
+                                    "server.tls or insecure_listen: true\n"},
+    {SERVER "{tls: {cert_file: a}}\n",
+                                    "4:15: error: server.tls: \"cert_file\" and \"key_file\" are both required\n"},
+    {SERVER "{client_scopes: {x: [read]}}\n",
+                                    "4:25: error: server.client_scopes: is for client certificates, which "
+                                    "tls.client_ca_file asks for; set that, or take this out\n"},
+    {SERVER "{tls: {cert_file: a, key_file: b, client_ca_file: c}, client_scopes: {x: [write]}}\n",
+                                    "4:83: error: server.client_scopes.x: must be read, operate, restore or admin, or a "
+                                    "list of these\n"},
     {SERVER "{listen: 8484}\n",     "4:18: error: server.listen: \"8484\" is not an address; write HOST:PORT, or \"\" for "
                                     "none\n"},
     {SERVER "{listen: '127.0.0.1:65536'}\n",
@@ -174,6 +228,23 @@ static const struct {
                                     "2:33: error: clusters[0].bootstrap: \"\" is not a broker; write HOST:PORT\n"},
 
     /* librdkafka's properties */
+    {VERSION "clusters: [{name: a, bootstrap: 'k:1', auth: token_file}]\n",
+     "2:40: error: clusters[0]: \"token_file\" is required when auth is token_file\n"},
+    {VERSION "clusters: [{name: a, bootstrap: 'k:1', auth: iam}]\n",
+     "2:46: error: clusters[0].auth: \"iam\" is not known; write one of: rdkafka, token_file, msk_iam\n"},
+    {VERSION "clusters: [{name: a, bootstrap: 'k:1', token_file: /t, region: eu-west-1}]\n",
+     "2:40: error: clusters[0]: \"token_file\" is for auth: token_file; this cluster has auth: rdkafka\n"
+     "2:56: error: clusters[0]: \"region\" is for auth: msk_iam; this cluster has auth: rdkafka\n"},
+    {VERSION "clusters: [{name: a, bootstrap: 'k:1', auth: msk_iam, credentials: static, access_key_id: A}]\n",
+     "2:68: error: clusters[0]: \"secret_access_key\" is required when credentials is static\n"},
+    {VERSION "clusters: [{name: a, bootstrap: 'k:1', auth: msk_iam, access_key_id: A, token_file: /t,\n"
+     " rdkafka: {sasl.mechanism: PLAIN, sasl.oauthbearer.scope: x}}]\n",
+     "2:55: error: clusters[0]: \"access_key_id\" is given; write \"credentials: static\" to use it\n"
+     "2:73: error: clusters[0]: \"token_file\" is for auth: token_file; this cluster has auth: msk_iam\n"
+     "3:12: error: clusters[0]: \"sasl.mechanism\" does not go with auth: msk_iam, which sets SASL OAUTHBEARER; "
+     "take it out\n"
+     "3:35: error: clusters[0]: \"sasl.oauthbearer.scope\" does not go with auth: msk_iam, which sets SASL "
+     "OAUTHBEARER; take it out\n"},
     {VERSION "clusters: [{name: a, bootstrap: 'k:1', rdkafka: {sasl.mechanisim: x, enable.auto.commit: x}}]\n",
      "2:50: error: clusters[0].rdkafka: librdkafka 2.14.2 has no property \"sasl.mechanisim\"; did you mean "
      "\"sasl.mechanism\"?\n"
@@ -253,6 +324,19 @@ static const struct {
     {VERSION "vaults: [{name: a, type: disk, path: /v, passphrase: open}]\n",
      "2:54: warning: vaults[0].passphrase: a secret stands in this file; better use ${file:/path} or "
      "${credential:name}\n"},
+
+    /* drills */
+    {HEAD POLICY ", drill: {target_cluster: prod}}]\n",
+     "4:112: error: policies[0].drill.target_cluster: \"prod\" is the source; set topic_prefix and allow_source: true, "
+     "or another cluster\n"},
+    {HEAD POLICY ", drill: {target_cluster: prod, allow_source: true, topic_prefix: ''}}]\n",
+     "4:112: error: policies[0].drill.target_cluster: \"prod\" is the source; set topic_prefix and allow_source: true, "
+     "or another cluster\n"},
+    {HEAD POLICY ", drill: {target_cluster: scrtch}}]\n",
+     "4:112: error: policies[0].drill.target_cluster: no target_cluster named \"scrtch\"; there are: prod\n"},
+    {HEAD POLICY ", drill: {schedule: '@daily'}}]\n",
+     "4:106: error: policies[0].drill: \"target_cluster\" is required with a schedule\n"},
+    {HEAD POLICY ", drill: {target_cluster: prod, allow_source: true}}]\n", ""},
 
     /* and what gives none */
     {HEAD "policies: [{" NAMES ", " TOPICS ", schedule: '@every 15m', rpo: 15m}]\n", ""},
@@ -415,7 +499,9 @@ static const char every_option[] =
         "retries: 5}}\n"
         "vaults:\n"
         "- {name: x, type: disk, path: /x, key_file: /k}\n"
-        "- {name: v, type: disk, path: /v, key_file: /k, create: true, compression_level: 19}\n"
+        "- {name: v, type: disk, path: /v, key_file: /k, create: true, compression_level: 19,\n"
+        "   maintenance: '@every 2h', sweep_grace: 0, merge: false, scrub_bytes_per_day: 1GiB,\n"
+        "   quota: 2GiB}\n"
         "- {name: w, type: disk, path: /w, key_file: /k, compression: none}\n"
         "policies:\n"
         "- name: p\n"
@@ -431,8 +517,14 @@ static const char every_option[] =
         "  isolation: read_uncommitted\n"
         "  from: latest\n"
         "  limits: {workers: 2}\n"
+        "  retention: {keep_last: 1, keep_hourly: 2, keep_daily: 3, keep_weekly: 4, keep_monthly: "
+        "5,\n"
+        "    max_age: 6d, min_points: 7, keep_data: 8d}\n"
         "- {name: q, cluster: c, vault: w, topics: {include: '*'}, schedule: '',\n"
-        "   internal_topics: false}\n";
+        "   internal_topics: false}\n"
+        "verify:\n"
+        "- {vault: w, schedule: '@weekly'}\n"
+        "- {vault: v, schedule: '@daily', depth: full, sample_ratio: 0.125}\n";
 
 START_TEST(every_option_reaches_its_place)
 {
@@ -495,6 +587,45 @@ START_TEST(every_option_of_a_policy_reaches_its_place)
     ck_assert_int_eq(policy->schedule.kind, TM_SCHEDULE_BY_HAND);
     ck_assert_uint_eq(policy->include_count, 1);
     ck_assert(!tm_select_matches(policy->select, "__x"));
+    done(&parsed);
+}
+END_TEST
+
+START_TEST(every_option_of_retention_and_verify_reaches_its_place)
+{
+    struct parsed parsed = parse(every_option);
+    const struct tm_config *config = parsed.config;
+    const struct tm_config_policy *policy = tm_config_find_policy(config, "p");
+    ck_assert_uint_eq(policy->retention.keep_last, 1);
+    ck_assert_uint_eq(policy->retention.keep_hourly, 2);
+    ck_assert_uint_eq(policy->retention.keep_daily, 3);
+    ck_assert_uint_eq(policy->retention.keep_weekly, 4);
+    ck_assert_uint_eq(policy->retention.keep_monthly, 5);
+    ck_assert_int_eq(policy->retention.max_age_ms, 6 * 86400000);
+    ck_assert_uint_eq(policy->retention.min_points, 7);
+    ck_assert_int_eq(policy->keep_data_ms, INT64_C(8) * 86400000);
+    policy = tm_config_find_policy(config, "q"); /* nothing is removed, records stay for a month */
+    ck_assert(!tm_gfs_removes(&policy->retention));
+    ck_assert_int_eq(policy->keep_data_ms, INT64_C(30) * 86400000);
+
+    const struct tm_config_vault *vault = tm_config_find_vault(config, "v");
+    ck_assert_int_eq(vault->maintenance.every_ms, 7200000);
+    ck_assert_int_eq(vault->sweep_grace_ms, 0);
+    ck_assert(!vault->merge);
+    ck_assert_int_eq(vault->scrub_bytes_per_day, 1 << 30);
+    ck_assert_int_eq(vault->quota, INT64_C(2) << 30);
+    vault = tm_config_find_vault(config, "w");
+    ck_assert_int_eq(vault->maintenance.kind, TM_SCHEDULE_CRON);
+    ck_assert_int_eq(vault->sweep_grace_ms, 86400000);
+    ck_assert(vault->merge);
+
+    ck_assert_uint_eq(config->verify_count, 2);
+    ck_assert_ptr_eq(config->verify[0].vault, vault);
+    ck_assert_int_eq(config->verify[0].depth, 2);
+    ck_assert_int_eq(config->verify[0].sample_millionths, 20000);
+    ck_assert_int_eq(config->verify[1].depth, 3);
+    ck_assert_int_eq(config->verify[1].sample_millionths, 125000);
+    ck_assert_int_eq(config->verify[1].schedule.kind, TM_SCHEDULE_CRON);
     done(&parsed);
 }
 END_TEST
@@ -616,6 +747,7 @@ int main(void)
     tcase_add_test(tcase, the_smallest_file_has_the_defaults);
     tcase_add_test(tcase, every_option_reaches_its_place);
     tcase_add_test(tcase, every_option_of_a_policy_reaches_its_place);
+    tcase_add_test(tcase, every_option_of_retention_and_verify_reaches_its_place);
     tcase_add_test(tcase, internal_topics_opens_patterns_to_them);
     tcase_add_test(tcase, relative_paths_begin_in_the_folder_of_the_file);
     tcase_add_test(tcase, references_are_not_followed_without_secrets);

@@ -46,6 +46,15 @@ static void assert_same_backup(const struct tm_backup_request *a, const struct t
     assert_texts(a->tags, a->tag_count, b->tags, b->tag_count);
 }
 
+static void assert_same_choice(const struct tm_choice *a, const struct tm_choice *b)
+{
+    TM_BUF_OWN struct tm_buf left = {0};
+    TM_BUF_OWN struct tm_buf right = {0};
+    tm_choice_describe(a, &left);
+    tm_choice_describe(b, &right);
+    ck_assert_str_eq(tm_buf_text(&left), tm_buf_text(&right));
+}
+
 static void assert_same_restore(
         const struct tm_restore_request *a, const struct tm_restore_request *b)
 {
@@ -67,6 +76,26 @@ static void assert_same_restore(
     ck_assert_int_eq(a->original_configs, b->original_configs);
     ck_assert_int_eq(a->replication_factor, b->replication_factor);
     ck_assert_int_eq(a->continue_on_gap, b->continue_on_gap);
+    const struct tm_restore_into *into = &a->into;
+    const struct tm_restore_into *other = &b->into;
+    ck_assert_int_eq(into->partitions, other->partitions);
+    ck_assert_int_eq(into->partition_count, other->partition_count);
+    ck_assert_uint_eq(into->map_count, other->map_count);
+    for (size_t i = 0; i < into->map_count; i++) {
+        ck_assert_int_eq(into->map[i].from, other->map[i].from);
+        ck_assert_int_eq(into->map[i].to, other->map[i].to);
+    }
+    assert_texts(into->confirm, into->confirm_count, other->confirm, other->confirm_count);
+    ck_assert_int_eq(into->add_original_position, other->add_original_position);
+    ck_assert_int_eq(into->write_bytes_per_second, other->write_bytes_per_second);
+    ck_assert_int_eq(into->max_in_flight, other->max_in_flight);
+    assert_text(a->cluster, b->cluster);
+    assert_texts(a->more_points, a->more_point_count, b->more_points, b->more_point_count);
+    ck_assert_int_eq(a->has_at, b->has_at);
+    ck_assert_int_eq(a->at_ms, b->at_ms);
+    ck_assert_int_eq(a->as_of, b->as_of);
+    ck_assert_int_eq(a->late_ms, b->late_ms);
+    assert_same_choice(&a->choice, &b->choice);
 }
 
 static const char *const some[] = {"orders", "\"quoted\" \\ \xc3\xa4", "", "a.b-c_d"};
@@ -92,9 +121,39 @@ START_TEST(a_backup_reads_as_it_was_written)
 }
 END_TEST
 
+static const int32_t numbers[] = {0, 7, INT32_MAX};
+static const struct tm_choice_partitions listed[] = {{"orders", numbers, 3}, {"b", numbers, 1}};
+static const struct tm_choice_window windows[] = {
+        {"orders", 7, false, 0, INT64_MAX},
+        {"\"q\"", -1, true, INT64_MIN, 1763854200000},
+};
+static const struct tm_choice_skip skips[] = {
+        {"orders", 7, 4711, 4711}, {"b", 0, 0, INT64_MAX - 1}};
+static const struct tm_restore_request chosen = {.point = "rp_1",
+        .target = "t",
+        .cluster = "c",
+        .has_at = true,
+        .at_ms = -1,
+        .as_of = TM_AS_OF_CAPTURE_TIME,
+        .more_points = some,
+        .more_point_count = 2,
+        .late_ms = 5,
+        .choice = {.has_from = true,
+                .from_ms = -62135596800000,
+                .has_until = true,
+                .until_ms = INT64_MAX,
+                .partitions = listed,
+                .partition_count = 2,
+                .windows = windows,
+                .window_count = 2,
+                .skips = skips,
+                .skip_count = 2,
+                .newest = INT64_MAX}};
+
 START_TEST(a_restore_reads_as_it_was_written)
 {
     static const struct tm_rename renames[] = {{"a", "b"}, {"\"", "\\"}};
+    static const struct tm_partition_pair pairs[] = {{0, 3}, {99999, 0}, {2, 2}};
     const struct tm_restore_request requests[] = {
             {.point = "rp_1", .target = "t"},
             {.point = "rp_1",
@@ -113,8 +172,18 @@ START_TEST(a_restore_reads_as_it_was_written)
                     .retention = TM_RETENTION_ORIGINAL,
                     .original_configs = true,
                     .replication_factor = 3,
-                    .continue_on_gap = true},
+                    .continue_on_gap = true,
+                    .into = {.partitions = TM_PARTITIONS_MAP,
+                            .partition_count = 7,
+                            .map = pairs,
+                            .map_count = LENGTH(pairs),
+                            .confirm = some,
+                            .confirm_count = 2,
+                            .add_original_position = true,
+                            .write_bytes_per_second = INT64_C(1) << 40,
+                            .max_in_flight = 3}},
             {.point = "rp_1", .target = "t", .prefix = "", .suffix = ""},
+            chosen,
     };
     for (size_t i = 0; i < LENGTH(requests); i++) {
         struct tm_arena arena = {0};
@@ -157,7 +226,50 @@ START_TEST(a_copy_stands_on_its_own)
     assert_same_restore(&restore, &restores[1]);
     ck_assert_str_eq(restores[1].plan_digest, "sha256:1");
     assert_same_backup(&backup, &backups[1]);
+    tmd_restore_request_copy(&chosen, &first, &restores[0]);
+    tmd_restore_request_copy(&restores[0], &second, &restores[1]);
+    tm_arena_done(&first);
+    assert_same_restore(&chosen, &restores[1]);
     tm_arena_done(&second);
+}
+END_TEST
+
+START_TEST(a_job_of_a_vault_reads_as_it_was_written)
+{
+    static const char *const policies[] = {"p", "q"};
+    struct tm_vault_request written = {
+            .vault = "main",
+            .point = "rp_01K9ZQ4V6M3T8R2X7B5N1C0D9E",
+            .depth = 2,
+            .sample_ratio = 0.25,
+            .repair = true,
+            .budget_bytes = INT64_MAX,
+            .policies = policies,
+            .policy_count = 2,
+            .merge = true,
+            .plan_digest = "sha256:00",
+    };
+    struct tm_arena arena = {0};
+    struct tm_vault_request read;
+    struct tm_vault_request copy;
+    struct tm_err err = {0};
+    char *text = tmd_vault_request_text(&written);
+    ASSERT_OK(tmd_vault_request_read(text, &arena, &read, &err), err);
+    free(text);
+    tmd_vault_request_copy(&read, &arena, &copy);
+    ck_assert_str_eq(copy.vault, "main");
+    ck_assert_str_eq(copy.point, written.point);
+    ck_assert_int_eq(copy.depth, 2);
+    ck_assert_double_eq(copy.sample_ratio, 0.25);
+    ck_assert(copy.repair && copy.merge);
+    ck_assert_int_eq(copy.budget_bytes, INT64_MAX);
+    ck_assert_uint_eq(copy.policy_count, 2);
+    ck_assert_str_eq(copy.policies[1], "q");
+    ck_assert_str_eq(copy.plan_digest, "sha256:00");
+    ck_assert_ptr_ne(copy.policies, read.policies);
+    ck_assert_int_eq(tmd_vault_request_read("{}", &arena, &read, &err), TM_E_CORRUPT);
+    ck_assert_str_eq(err.msg, "the journal's job names no vault");
+    tm_arena_done(&arena);
 }
 END_TEST
 
@@ -165,7 +277,8 @@ START_TEST(what_is_no_request_is_an_error)
 {
     static const char *const backups[] = {"", "[]", "{}", "{\"policy\":1}", "{\"topics\":[]}", "{"};
     static const char *const restores[] = {"null", "{}", "{\"point\":\"rp_1\"}",
-            "{\"target\":\"t\"}", "{\"point\":1,\"target\":2}"};
+            "{\"target\":\"t\"}", "{\"point\":1,\"target\":2}",
+            "{\"point\":\"rp_1\",\"target\":\"t\",\"choice\":{}}"};
     struct tm_arena arena = {0};
     struct tm_backup_request backup;
     struct tm_restore_request restore;
@@ -206,6 +319,7 @@ int main(void)
     TCase *tcase = tcase_create("daemon_request");
     tcase_add_test(tcase, a_backup_reads_as_it_was_written);
     tcase_add_test(tcase, a_restore_reads_as_it_was_written);
+    tcase_add_test(tcase, a_job_of_a_vault_reads_as_it_was_written);
     tcase_add_test(tcase, a_copy_stands_on_its_own);
     tcase_add_test(tcase, what_is_no_request_is_an_error);
     tcase_add_test(tcase, what_is_not_known_is_passed_over);

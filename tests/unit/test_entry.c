@@ -82,7 +82,8 @@ static const struct {
     {6,  2,   TM_E_CORRUPT, "log entry 9: a full that points back to another"},
     {7,  1,   TM_E_CORRUPT, "log entry 9: a kind of entry that is not known"},
     {8,  9,   TM_E_CORRUPT, "log entry 9: it is of another vault"},
-    {24, 2,   TM_E_KEY,     "log entry 9: the key ring has no epoch 2"},
+    {24, 2,   TM_E_KEY,     "log entry 9: the key ring has no epoch 2; the keys of the vault were rotated; hint: "
+                        "open it again (restart the daemon)"},
     {28, 0,   TM_E_CORRUPT, "log entry 9: the full it points back to cannot be"},
     {28, 10,  TM_E_CORRUPT, "log entry 9: the full it points back to cannot be"},
     {28, 9,   TM_E_CORRUPT, "log entry 9: ciphertext: it was altered, or belongs elsewhere"},

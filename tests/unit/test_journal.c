@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog/journal_holds.h"
 #include "catalog/schema.h"
 #include "catalog/sql.h"
 
@@ -294,6 +295,65 @@ START_TEST(pruning_takes_finished_jobs_and_their_targets_alone)
 }
 END_TEST
 
+static struct tm_hold_row hold_of(unsigned job, const char *topic, const char *name)
+{
+    return (struct tm_hold_row){.job = id_of(job),
+            .cluster = "dr",
+            .topic = topic,
+            .name = name,
+            .held = "-1",
+            .due_ms = 77};
+}
+
+static size_t count_holds(struct tm_journal *journal, const struct tm_id16 *job, bool waiting)
+{
+    struct tm_arena arena = {0};
+    struct tm_hold_row *rows = NULL;
+    struct tm_err err = {0};
+    size_t count = 99;
+    ok(tm_journal_holds(journal, job, waiting, &arena, &rows, &count, &err), &err);
+    tm_arena_done(&arena);
+    return count;
+}
+
+START_TEST(settings_held_are_kept_until_they_are_dealt_with_and_their_job_is_pruned)
+{
+    TM_OWN(tm_journal_close) struct tm_journal *journal = opened();
+    fill(journal); /* 3 and 4 have ended before 5000 */
+    struct tm_hold_row rows[] = {hold_of(4, "b", "retention.ms"), hold_of(4, "a", "retention.ms"),
+            hold_of(3, "z", "retention.bytes")};
+    struct tm_err err = {0};
+    rows[0].original = "604800000";
+    ok(tm_journal_put_holds(journal, rows, 3, &err), &err);
+    rows[0].state = TM_HOLD_LEFT;
+    rows[0].note = "somebody's";
+    rows[0].done_ms = 99;
+    ok(tm_journal_put_holds(journal, rows, 1, &err), &err);
+    tm_journal_close(journal);
+
+    journal = opened(); /* a file that has the table already */
+    struct tm_arena arena = {0};
+    struct tm_hold_row *got = NULL;
+    size_t count = 0;
+    struct tm_id16 four = id_of(4);
+    ok(tm_journal_holds(journal, &four, false, &arena, &got, &count, &err), &err);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(got[0].topic, "a");
+    ck_assert_ptr_null(got[0].original);
+    ck_assert_int_eq(got[0].due_ms, 77);
+    ck_assert_str_eq(got[1].original, "604800000");
+    ck_assert_str_eq(got[1].note, "somebody's");
+    ck_assert_int_eq(got[1].state, TM_HOLD_LEFT);
+    ck_assert_int_eq(got[1].done_ms, 99);
+    tm_arena_done(&arena);
+    ck_assert_uint_eq(count_holds(journal, NULL, true), 2);
+    int64_t removed = -1;
+    ok(tm_journal_prune_jobs(journal, 5000, &removed, &err), &err);
+    ck_assert_uint_eq(count_holds(journal, NULL, true), 2); /* what waits outlives its job */
+    ck_assert_uint_eq(count_holds(journal, NULL, false), 2);
+}
+END_TEST
+
 START_TEST(targets_are_kept_by_job_and_topic)
 {
     struct tm_id16 id = id_of(3);
@@ -328,8 +388,12 @@ END_TEST
 
 START_TEST(names_of_kinds_and_states_are_those_of_the_api)
 {
-    ck_assert_str_eq(tm_job_kind_name(TM_JOB_BACKUP), "backup");
-    ck_assert_str_eq(tm_job_kind_name(TM_JOB_RESTORE), "restore");
+    const char *const kinds[] = {
+            "backup", "restore", "verify", "retention", "delete", "import", "drill"};
+    ck_assert_uint_eq(LENGTH(kinds), TM_JOB_KINDS);
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        ck_assert_str_eq(tm_job_kind_name((enum tm_job_kind)i), kinds[i]);
+    }
     const char *const states[] = {
             "queued", "running", "succeeded", "partial", "failed", "cancelled"};
     for (size_t i = 0; i < LENGTH(states); i++) {
@@ -407,6 +471,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_list_gives_the_newest_that_match, 0, (int)LENGTH(lists));
     tcase_add_test(tcase, pages_follow_each_other_without_a_gap);
     tcase_add_test(tcase, pruning_takes_finished_jobs_and_their_targets_alone);
+    tcase_add_test(tcase, settings_held_are_kept_until_they_are_dealt_with_and_their_job_is_pruned);
     tcase_add_test(tcase, targets_are_kept_by_job_and_topic);
     tcase_add_test(tcase, names_of_kinds_and_states_are_those_of_the_api);
     tcase_add_test(tcase, a_newer_schema_is_refused);

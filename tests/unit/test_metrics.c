@@ -242,6 +242,95 @@ START_TEST(process_families_tell_of_this_process)
 }
 END_TEST
 
+static void put_topic(const char *policy, const char *topic, double value)
+{
+    const char *const *of = TM_LABELS("main", policy, topic);
+    tm_metric_add(TM_M_BACKUP_MESSAGES, of, value);
+    tm_metric_set(TM_M_TOPIC_LAG, of, value);
+    tm_metric_set(TM_M_TOPIC_EXPOSURE, of, value);
+    tm_metric_set(TM_M_TOPIC_HEADROOM, of, value);
+}
+
+static void assert_has(const char *line, bool has)
+{
+    TM_BUF_OWN struct tm_buf out = {0};
+    tm_metrics_render(&out);
+    ck_assert_msg(
+            (strstr(tm_buf_text(&out), line) != NULL) == has, "%s\n%s", line, tm_buf_text(&out));
+}
+
+START_TEST(topics_beyond_the_limit_are_told_together)
+{
+    tm_metrics_limit_topics(2);
+    put_topic("p", "_other", 1); /* may be a topic's name: it is not told twice */
+    put_topic("p", "b", 10);
+    put_topic("p", "c", 20);
+    put_topic("p", "a", 30);
+    put_topic("q", "a", 40);
+    put_topic("p", "c", 5); /* who was there first stays */
+    ck_assert_uint_eq(tm_metrics_topics_dropped(), 3);
+    assert_has("messages_total{kafka_cluster=\"main\",policy=\"p\",topic=\"b\"} 10\n", true);
+    assert_has("messages_total{kafka_cluster=\"main\",policy=\"p\",topic=\"c\"} 25\n", true);
+    assert_has("messages_total{kafka_cluster=\"main\",policy=\"p\",topic=\"_other\"} 31\n", true);
+    assert_has("messages_total{kafka_cluster=\"main\",policy=\"q\",topic=\"_other\"} 40\n", true);
+    assert_has("lag_messages{kafka_cluster=\"main\",policy=\"p\",topic=\"_other\"} 31\n", true);
+    assert_has("exposure_seconds{kafka_cluster=\"main\",policy=\"p\",topic=\"_other\"} 30\n", true);
+    assert_has("headroom_seconds{kafka_cluster=\"main\",policy=\"p\",topic=\"_other\"} 1\n", true);
+    assert_has("topic=\"a\"", false);
+
+    tm_metric_forget_topic(TM_LABELS("main", "p", "b"));
+    ck_assert_uint_eq(tm_metrics_topics_dropped(), 3);
+    assert_has("topic=\"b\"", false);
+    put_topic("p", "d", 50); /* there is room for one again */
+    assert_has("messages_total{kafka_cluster=\"main\",policy=\"p\",topic=\"d\"} 50\n", true);
+    tm_metric_forget("policy", "p");
+    ck_assert_uint_eq(tm_metrics_topics_dropped(), 1);
+    assert_has("policy=\"p\"", false);
+}
+END_TEST
+
+START_TEST(openmetrics_has_its_own_names_and_its_end)
+{
+    tm_metric_add(TM_M_RESTORE_RUNS, TM_LABELS("eu", "success"), 2);
+    tm_metric_observe(TM_M_LOOP_BLOCKED, TM_NO_LABELS, 0.7);
+    TM_BUF_OWN struct tm_buf out = {0};
+    tm_metrics_render_open(&out);
+    const char *text = tm_buf_text(&out);
+    ck_assert_ptr_nonnull(strstr(text, "# TYPE tidemark_restore_runs counter\n"
+                                       "tidemark_restore_runs_total{kafka_cluster=\"eu\",result="
+                                       "\"success\"} 2\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"0.5\"} 0\n"));
+    ck_assert_ptr_nonnull(strstr(text, "_bucket{le=\"1.0\"} 1\n"));
+    ck_assert_str_eq(text + out.len - 6, "# EOF\n");
+}
+END_TEST
+
+enum { MANY = 500, FAST_NS = 20 * 1000 * 1000 };
+
+/* A scrape with 500 topics; the best of a few, on a machine that others use too. */
+START_TEST(five_hundred_topics_are_rendered_in_time)
+{
+    for (int metric = 0; metric < TM_METRIC_COUNT; metric++) {
+        for (int i = 0; i < MANY; i++) {
+            char topic[64];
+            (void)snprintf(topic, sizeof(topic), "a-topic-with-a-long-name-%d", i);
+            if (metric >= TM_M_TOPIC_GAPS && metric <= TM_M_TOPIC_OPEN_TXN) {
+                tm_metric_set((enum tm_metric)metric, TM_LABELS("main", "p", topic), i);
+            }
+        }
+    }
+    int64_t best_ns = INT64_MAX;
+    for (int i = 0; i < 10; i++) {
+        TM_BUF_OWN struct tm_buf out = {0};
+        int64_t begin_ns = tm_mono_ns();
+        tm_metrics_render(&out);
+        int64_t spent_ns = tm_mono_ns() - begin_ns;
+        best_ns = spent_ns < best_ns ? spent_ns : best_ns;
+    }
+    ck_assert_msg(best_ns < FAST_NS, "%lld ns", (long long)best_ns);
+}
+END_TEST
+
 /* A series of each family, with labels that need care: `promtool check metrics` reads it where it
  * is there, and names every rule of naming that metrics.def may break. */
 START_TEST(promtool_finds_nothing_to_say)
@@ -253,7 +342,8 @@ START_TEST(promtool_finds_nothing_to_say)
     static const char *const nasty[] = {"a\"b\\c\nd", "\xc3\xa4", "", "{x=\"y\"} 1"};
     for (int metric = 0; metric < TM_METRIC_COUNT; metric++) {
         enum tm_metric each = (enum tm_metric)metric;
-        if (each == TM_M_HTTP_DURATION || each == TM_M_LOOP_BLOCKED) {
+        if (each == TM_M_HTTP_DURATION || each == TM_M_LOOP_BLOCKED ||
+                each == TM_M_VAULT_DURATION) {
             tm_metric_observe(each, nasty, 0.2);
         } else {
             tm_metric_add(each, nasty, 1.5);
@@ -301,6 +391,9 @@ int main(void)
     tcase_add_test(tcase, many_series_in_any_order_come_sorted);
     tcase_add_test(tcase, threads_lose_no_count);
     tcase_add_test(tcase, process_families_tell_of_this_process);
+    tcase_add_test(tcase, topics_beyond_the_limit_are_told_together);
+    tcase_add_test(tcase, openmetrics_has_its_own_names_and_its_end);
+    tcase_add_test(tcase, five_hundred_topics_are_rendered_in_time);
     tcase_add_test(tcase, promtool_finds_nothing_to_say);
     tcase_add_test_raise_signal(tcase, counting_down_is_a_bug, SIGABRT);
     tcase_add_test_raise_signal(tcase, observing_what_is_no_histogram_is_a_bug, SIGABRT);

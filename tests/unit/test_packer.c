@@ -978,7 +978,7 @@ START_TEST(foreign_content_is_found_in_the_pack_or_its_dep)
     ck_assert_tm_ok(tm_pack_open(vault, &packed.name, packed.size, &pack, &err));
     TM_OWN(tm_block_tools_free) struct tm_block_tools *tools = tm_block_tools_new();
     struct tm_block_view view = {0};
-    const enum tm_code last[] = {TM_OK, TM_E_MISSING, TM_E_UNSUPPORTED};
+    const enum tm_code last[] = {TM_OK, TM_E_MISSING, TM_E_CORRUPT};
     for (size_t i = 0; i < 3; i++) {
         struct tm_err err = {0};
         enum tm_code code = tm_pack_read_block(pack, i, tools, &view, &err);

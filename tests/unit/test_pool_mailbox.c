@@ -171,6 +171,48 @@ START_TEST(finishing_more_than_was_added_is_a_bug)
 }
 END_TEST
 
+struct silence {
+    struct tm_latch *begun;
+    struct tm_latch *may_end;
+    void (*says)(void);
+};
+
+static void be_silent(void *arg)
+{
+    struct silence *silence = arg;
+    silence->says();
+    tm_latch_finish(silence->begun);
+    tm_latch_wait(silence->may_end);
+}
+
+/* How long a pool seems silent, asked an hour after a thread of it said so. */
+static int64_t silent_after(void (*says)(void))
+{
+    TM_OWN(tm_latch_free) struct tm_latch *begun = tm_latch_new();
+    TM_OWN(tm_latch_free) struct tm_latch *may_end = tm_latch_new();
+    struct silence silence = {begun, may_end, says};
+    tm_latch_add(begun);
+    tm_latch_add(may_end);
+    struct tm_pool *pool = tm_pool_new("test", 2);
+    tm_pool_submit(pool, be_silent, &silence);
+    tm_latch_wait(begun);
+    int64_t silent_ns = tm_pool_silent_ns(pool, tm_mono_ns() + INT64_C(3600000000000));
+    tm_latch_finish(may_end);
+    tm_pool_free(pool);
+    return silent_ns;
+}
+
+START_TEST(who_works_is_silent_since_its_last_beat_and_who_rests_is_not)
+{
+    tm_pool_beat(); /* of no pool: nothing */
+    tm_pool_rest();
+    int64_t silent_ns = silent_after(tm_pool_beat);
+    ck_assert_int_ge(silent_ns, INT64_C(3600000000000));
+    ck_assert_int_lt(silent_ns, INT64_C(3660000000000));
+    ck_assert_int_eq(silent_after(tm_pool_rest), 0);
+}
+END_TEST
+
 START_TEST(pool_without_threads_is_a_bug)
 {
     (void)tm_pool_new("test", 0); /* aborts */
@@ -315,6 +357,7 @@ int main(void)
     tcase_add_test(tcase, threads_have_names_and_leave_signals_to_others);
     tcase_add_test(tcase, latch_waits_for_the_last_in_flight);
     tcase_add_test_raise_signal(tcase, finishing_more_than_was_added_is_a_bug, SIGABRT);
+    tcase_add_test(tcase, who_works_is_silent_since_its_last_beat_and_who_rests_is_not);
     tcase_add_test_raise_signal(tcase, pool_without_threads_is_a_bug, SIGABRT);
     tcase_add_test(tcase, each_senders_messages_come_in_its_order);
     tcase_add_test(tcase, each_post_wakes);

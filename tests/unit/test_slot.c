@@ -77,6 +77,7 @@ START_TEST(a_slot_gives_back_the_ring)
     ck_assert(tm_id16_eq(&info.vault_id, &vault_id));
     ck_assert_int_eq(info.kind, secret.kind);
     ck_assert_int_eq(info.writer, writer);
+    ck_assert_uint_eq(info.epochs, 1);
 
     TM_OWN(tm_ring_free) struct tm_ring *back = opened(&slot, secret);
     ck_assert_int_eq(tm_ring_can_read(back), !writer);
@@ -170,6 +171,9 @@ START_TEST(every_flipped_bit_is_refused)
     tm_buf_add_u8(&slot, 0);
     ck_assert_int_eq(refusal(&slot, file_secret(), msg), TM_E_CORRUPT);
     ck_assert_str_eq(msg, "key slot: its length is not what it says");
+    slot.at[80]++; /* what it says */
+    ck_assert_int_eq(refusal(&slot, file_secret(), msg), TM_E_CORRUPT);
+    ck_assert_str_eq(msg, "key slot: no ring has its length");
 }
 END_TEST
 

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/metrics.h"
 #include "store/store_fault.h"
 #include "store/store_fs.h"
 
@@ -831,6 +832,37 @@ START_TEST(probe_refuses_a_store_that_creates_twice)
 }
 END_TEST
 
+START_TEST(a_store_that_creates_twice_can_be_trusted_to_have_one_writer)
+{
+    struct tm_err err = {0};
+    careless_ops = *store->ops;
+    careful_create = store->ops->create;
+    careless_ops.create = careless_create;
+    store->ops = &careless_ops;
+    store->trust_single_writer = true;
+    ck_assert_msg(tm_store_probe(store, &err) == TM_OK, "%s", err.msg);
+    expect_list("", "");
+}
+END_TEST
+
+START_TEST(operations_are_counted_for_the_vault)
+{
+    TM_BUF_OWN struct tm_buf out = {0};
+    struct tm_err err = {0};
+    must_create(LOG_0, "before it has a name");
+    tm_store_set_vault(store, "main");
+    must_create(LOG_1, "1");
+    ck_assert_int_eq(create(LOG_1, "1", &err), TM_E_EXISTS);
+    err = (struct tm_err){0};
+    ck_assert_int_eq(tm_store_get(store, LOG_1, 0, &out, &err), TM_E_LIMIT);
+    ck_assert_int_eq(
+            (int)tm_metric_value(TM_M_VAULT_OPERATIONS, TM_LABELS("main", "create", "success")), 2);
+    ck_assert_int_eq(
+            (int)tm_metric_value(TM_M_VAULT_OPERATIONS, TM_LABELS("main", "get", "error")), 1);
+    ck_assert_int_eq((int)tm_metric_value(TM_M_VAULT_DURATION, TM_LABELS("main", "create")), 2);
+}
+END_TEST
+
 static enum tm_code list_backwards(struct tm_store *any, const char *prefix,
         enum tm_code (*each)(
                 void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err),
@@ -880,6 +912,8 @@ static void add_fs_tests(TCase *tcase)
     tcase_add_test(tcase, old_leftovers_are_removed_and_young_ones_kept);
     tcase_add_test(tcase, probe_passes_and_leaves_nothing);
     tcase_add_test(tcase, probe_refuses_a_store_that_creates_twice);
+    tcase_add_test(tcase, a_store_that_creates_twice_can_be_trusted_to_have_one_writer);
+    tcase_add_test(tcase, operations_are_counted_for_the_vault);
     tcase_add_test(tcase, a_listing_out_of_order_is_refused);
 }
 
