@@ -52,6 +52,7 @@ static const struct {
     {"precondition-required",  "The request must say which version it changes"},
     {"queue-full",             "Too many jobs are waiting"},
     {"rate-limited",           "Too many requests"},
+    {"restart-needed",         "What changed is read at start alone"},
     {"scope-missing",          "The token does not allow this"},
     {"starting",               "The daemon is starting"},
     {"target-not-allowed",     "The token does not allow this target"},
@@ -185,6 +186,18 @@ static void add_similar(struct tm_json *problem, const char *similar)
     }
 }
 
+static void add_lines(struct tm_json *problem, const char *lines)
+{
+    struct tm_json *errors = tm_json_add(problem, "errors", tm_json_array());
+    for (const char *line = lines; *line != '\0'; line += strspn(line, "\n")) {
+        char text[TM_ERR_MSG_MAX];
+        int len = (int)strcspn(line, "\n");
+        (void)snprintf(text, sizeof(text), "%.*s", len, line);
+        add_error(errors, &(struct tm_field_error){.detail = text});
+        line += len;
+    }
+}
+
 void tm_problem_answer(struct tm_request *request, const struct tm_problem *problem)
 {
     const char *slug = problem->slug != NULL ? problem->slug : "internal";
@@ -203,6 +216,9 @@ void tm_problem_answer(struct tm_request *request, const struct tm_problem *prob
     if (problem->pointer[0] != '\0') {
         struct tm_field_error error = {.pointer = problem->pointer, .detail = problem->detail};
         add_error(tm_json_add(json, "errors", tm_json_array()), &error);
+    }
+    if (problem->lines != NULL) {
+        add_lines(json, problem->lines);
     }
     if (problem->retry_after_s > 0) {
         tm_request_add_header(request, "Retry-After", "%" PRId64, problem->retry_after_s);

@@ -288,6 +288,12 @@ int64_t tm_api_timeout_ms(const struct tm_api *api)
 
 /* Stopping --------------------------------------------------------------------------------- */
 
+void tm_api_set_tokens(struct tm_api *api, const struct tm_api_token *tokens, size_t count)
+{
+    api->options.tokens = tokens;
+    api->options.token_count = count;
+}
+
 void tm_api_quiesce(struct tm_api *api)
 {
     if (api->quiesced) {

@@ -64,6 +64,8 @@ struct tm_api;
 
 enum tm_code tm_api_start(const struct tm_api_options *options, struct tm_api **out,
         struct tm_err *err) TM_MUST_CHECK;
+/* Other tokens from the next request on; borrowed as those of the options are. */
+void tm_api_set_tokens(struct tm_api *api, const struct tm_api_token *tokens, size_t count);
 /* Stop accepting; requests in hand may finish (drain by running until tm_api_connections() is 0). */
 void tm_api_quiesce(struct tm_api *api);
 void tm_api_stop(struct tm_api *api); /* drops what is left; answers outstanding are forgotten */

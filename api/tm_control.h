@@ -34,6 +34,7 @@ struct tm_problem {
     const char *member;    /* one more member: "hold", "current_etag", ...; static; NULL: none */
     char value[256];       /* its text */
     int64_t retry_after_s; /* 0: none */
+    const char *lines; /* each is one of the problem's errors; borrowed for the call; NULL: none */
 };
 
 enum { TM_POINT_GOES = 1 << 30 }; /* of kept_by: configured, and nothing keeps it */
@@ -339,6 +340,8 @@ struct tm_control_ops {
             const struct tm_caller *caller, tm_done_policy done, void *arg);
     void (*resume)(void *self, const char *policy, const struct tm_caller *caller,
             tm_done_policy done, void *arg);
+    /* Read the configuration again: a document of what changed, or config-invalid, or restart-needed. */
+    void (*reload)(void *self, const struct tm_caller *caller, tm_done_json done, void *arg);
     /* At once: the next runs of the policy as planned, with what the clock there is ahead of UTC then. */
     size_t (*planned)(
             void *self, const char *policy, int64_t *at_ms, int64_t *offset_ms, size_t count);

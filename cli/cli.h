@@ -55,6 +55,7 @@ extern const struct cli_command cli_policies_next;
 extern const struct cli_command cli_policies_pause;
 extern const struct cli_command cli_policies_resume;
 extern const struct cli_command cli_policies_show;
+extern const struct cli_command cli_reload;
 extern const struct cli_command cli_jobs_show;
 extern const struct cli_command cli_jobs_watch;
 extern const struct cli_command cli_key_add;

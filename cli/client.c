@@ -286,7 +286,16 @@ static int refused(int http, const struct tm_json_value *problem)
     struct tm_err err = {0};
     (void)tm_err_set(&err, TM_E_IO, "%s (%s%s%d)", detail[0] != '\0' ? detail : "refused", slug,
             slug[0] != '\0' ? ", " : "", http);
-    return cli_fail_as(&err, status_of(http, slug));
+    int status = cli_fail_as(&err, status_of(http, slug));
+    const struct tm_json_value *errors = tm_json_get(problem, "errors");
+    bool several = errors != NULL && errors->count > 1; /* one is the detail */
+    for (const struct tm_json_value *at = several ? errors->first : NULL; at != NULL;
+            at = at->next) {
+        const char *where = text_of(at, "pointer");
+        (void)fprintf(
+                stderr, "  %s%s%s\n", where, where[0] != '\0' ? ": " : "", text_of(at, "detail"));
+    }
+    return status;
 }
 
 /* Asking ------------------------------------------------------------------------------------ */

@@ -70,6 +70,7 @@ static const struct cli_command *const commands[] = {
         &cli_policies_pause,
         &cli_policies_resume,
         &cli_policies_show,
+        &cli_reload,
         &cli_restore_offset_map,
         &cli_restore_put_back,
         &cli_report,

@@ -160,7 +160,6 @@ static void check_topics(struct tm_loader *loader, const struct tm_yaml *node, s
 {
     struct tm_config_policy *policy = &loader->config->policies[index];
     const struct tm_yaml *topics = tm_yaml_get(node, "topics");
-    const struct tm_yaml *internal = tm_yaml_get(node, "internal_topics");
     const char *path = tm_arena_fmt(&loader->arena, "policies[%zu].topics", index);
     bool good = check_patterns(loader, tm_yaml_get(topics, "include"),
             tm_arena_fmt(&loader->arena, "%s.include", path));
@@ -172,8 +171,7 @@ static void check_topics(struct tm_loader *loader, const struct tm_yaml *node, s
             .include_count = policy->include_count,
             .exclude = policy->exclude,
             .exclude_count = policy->exclude_count,
-            .internal_topics = internal != NULL && internal->value != NULL &&
-                               strcmp(internal->value, "true") == 0,
+            .internal_topics = policy->internal_topics,
     };
     struct tm_err err = {0};
     if (good && tm_select_new(&options, &policy->select, &err) != TM_OK) {

@@ -106,6 +106,7 @@ struct tm_config_policy {
     size_t include_count;
     const char *const *exclude;
     size_t exclude_count;
+    bool internal_topics; /* in `select`, like the patterns */
     const char *schedule_text;
     struct tm_schedule schedule;
     enum tm_overlap overlap;
@@ -194,6 +195,7 @@ struct tm_config {
         struct tm_config_client_scopes *clients;
         size_t client_count;
         bool insecure_listen;
+        bool watch_config;
     } server;
     struct {
         const char *dir;
@@ -272,6 +274,30 @@ const struct tm_config_cluster *tm_config_find_cluster(
         const struct tm_config *config, const char *name);
 const struct tm_config_vault *tm_config_find_vault(
         const struct tm_config *config, const char *name);
+
+/* Of an option, or of a section of a list. */
+enum tm_config_change {
+    TM_CONFIG_ADDED,
+    TM_CONFIG_REMOVED,
+    TM_CONFIG_CHANGED,
+    TM_CONFIG_RESTART, /* changed, and read at start alone */
+};
+
+struct tm_config_difference {
+    enum tm_config_change change;
+    const char *path; /* "log.level", "policies" */
+    const char *name; /* of the section; NULL: the option or the list as a whole */
+};
+
+typedef void (*tm_config_told)(void *arg, const struct tm_config_difference *difference);
+
+/*
+ * Tell what differs, values compared as they were read: files of keys and tokens by what is in them,
+ * those of TLS by their names. Nothing is told of two that mean the same.
+ */
+void tm_config_differ(
+        const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg);
+bool tm_config_same_cluster(const struct tm_config_cluster *a, const struct tm_config_cluster *b);
 
 /* Reference page (Markdown) and full example (YAML) from options.def; for the tools that write docs. */
 void tm_config_reference(struct tm_buf *out);

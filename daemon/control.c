@@ -13,6 +13,7 @@
 #include "pauses.h"
 #include "plan.h"
 #include "put_back.h"
+#include "reload.h"
 #include "vaults.h"
 
 enum { NAMES_MAX = 1000 };
@@ -403,6 +404,7 @@ struct tm_control tmd_control(struct tmd *tmd)
             .key = tmd_control_key,
             .release_key = tmd_control_release_key,
             .hooks = tmd_control_hooks,
+            .reload = tmd_control_reload,
             .hook_test = tmd_control_hook_test,
             .pause = tmd_control_pause,
             .resume = tmd_control_resume,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/vec.h"
 #include "job/drill.h"
 #include "kinds.h"
 
@@ -21,8 +22,8 @@ struct planned_drill {
 };
 
 struct tmd_drills {
-    struct planned_drill *at; /* one a policy, also of those that have none */
-    size_t count;
+    TM_VEC(struct planned_drill *)
+    all; /* one a policy that is or was there, also of those that have none */
 };
 
 /* By request ---------------------------------------------------------------------------------- */
@@ -185,25 +186,47 @@ void tmd_control_drill(void *self, const struct tm_drill_request *request,
 
 /* By schedule --------------------------------------------------------------------------------- */
 
-struct tmd_drills *tmd_drills_new(struct tmd *tmd)
+static struct planned_drill *find_planned(struct tmd_drills *drills, const char *policy)
+{
+    for (size_t i = 0; i < drills->all.count; i++) {
+        if (strcmp(drills->all.at[i]->policy->name, policy) == 0) {
+            return drills->all.at[i];
+        }
+    }
+    return NULL;
+}
+
+/* For each policy of the configuration; one that went keeps what it had, and its timer rests. */
+static void take_policies(struct tmd *tmd, struct tmd_drills *drills)
 {
     const struct tm_config *config = tmd->config;
-    struct tmd_drills *drills = tm_xalloc(1, sizeof(*drills));
-    drills->count = config->policy_count;
-    drills->at = tm_xalloc(drills->count + 1, sizeof(*drills->at));
-    for (size_t i = 0; i < drills->count; i++) {
-        struct planned_drill *planned = &drills->at[i];
-        *planned = (struct planned_drill){.tmd = tmd, .policy = &config->policies[i]};
-        tm_assert(uv_timer_init(&tmd->loop, &planned->timer) == 0);
-        planned->timer.data = planned;
+    for (size_t i = 0; i < config->policy_count; i++) {
+        struct planned_drill *planned = find_planned(drills, config->policies[i].name);
+        if (planned == NULL) {
+            planned = tm_xalloc(1, sizeof(*planned));
+            planned->tmd = tmd;
+            tm_assert(uv_timer_init(&tmd->loop, &planned->timer) == 0);
+            planned->timer.data = planned;
+            *tm_vec_push(&drills->all) = planned; /* NOLINT(bugprone-sizeof-expression) */
+        }
+        planned->policy = &config->policies[i];
     }
+}
+
+struct tmd_drills *tmd_drills_new(struct tmd *tmd)
+{
+    struct tmd_drills *drills = tm_xalloc(1, sizeof(*drills));
+    take_policies(tmd, drills);
     return drills;
 }
 
 void tmd_drills_free(struct tmd_drills *drills)
 {
     if (drills != NULL) {
-        free(drills->at);
+        for (size_t i = 0; i < drills->all.count; i++) {
+            free(drills->all.at[i]);
+        }
+        tm_vec_done(&drills->all);
         free(drills);
     }
 }
@@ -261,26 +284,40 @@ static void look(uv_timer_t *timer)
     plan_next(planned, now_ms);
 }
 
+static void start_planned(struct planned_drill *planned)
+{
+    const struct tm_config_policy *policy = planned->policy;
+    if (policy->drill.target != NULL) { /* so that an alert has something to stand on */
+        static const char *const results[] = {"success", "failure"};
+        for (size_t r = 0; r < 2; r++) {
+            tm_metric_add(
+                    TM_M_DRILL_RUNS, TM_LABELS(policy->cluster->name, policy->name, results[r]), 0);
+        }
+    }
+    int64_t now_ms = tm_now_ms();
+    if (planned->next_ms > 0 && planned->next_ms <= now_ms) { /* due just when a reload came */
+        set_timer(planned);
+    } else {
+        plan_next(planned, now_ms);
+    }
+}
+
 void tmd_drills_start(struct tmd *tmd)
 {
-    for (size_t i = 0; i < tmd->drills->count; i++) {
-        struct planned_drill *planned = &tmd->drills->at[i];
-        const struct tm_config_policy *policy = planned->policy;
-        if (policy->drill.target != NULL) { /* so that an alert has something to stand on */
-            static const char *const results[] = {"success", "failure"};
-            for (size_t r = 0; r < 2; r++) {
-                tm_metric_add(TM_M_DRILL_RUNS,
-                        TM_LABELS(policy->cluster->name, policy->name, results[r]), 0);
-            }
+    take_policies(tmd, tmd->drills);
+    tmd_drills_stop(tmd);
+    for (size_t i = 0; i < tmd->drills->all.count; i++) {
+        struct planned_drill *planned = tmd->drills->all.at[i];
+        if (tm_config_find_policy(tmd->config, planned->policy->name) != NULL) {
+            start_planned(planned);
         }
-        plan_next(planned, tm_now_ms());
     }
 }
 
 void tmd_drills_stop(struct tmd *tmd)
 {
-    for (size_t i = 0; i < tmd->drills->count; i++) {
-        (void)uv_timer_stop(&tmd->drills->at[i].timer);
+    for (size_t i = 0; i < tmd->drills->all.count; i++) {
+        (void)uv_timer_stop(&tmd->drills->all.at[i]->timer);
     }
 }
 

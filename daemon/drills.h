@@ -13,7 +13,7 @@
 
 struct tmd_drills *tmd_drills_new(struct tmd *tmd);
 void tmd_drills_free(struct tmd_drills *drills);
-void tmd_drills_start(struct tmd *tmd); /* planned drills begin */
+void tmd_drills_start(struct tmd *tmd); /* planned drills begin, or are planned anew */
 void tmd_drills_stop(struct tmd *tmd);
 
 /* Rows of kinds.c. */

@@ -61,7 +61,6 @@ struct tmd_hooks {
     struct hook *at;
     size_t count;
     uv_timer_t timer;
-    bool (*was)[TMD_LASTING]; /* one a policy */
 };
 
 static void count(const struct hook *hook, enum tm_hook_event event, const char *result, int by)
@@ -206,7 +205,6 @@ struct tmd_hooks *tmd_hooks_new(struct tmd *tmd)
     hooks->tmd = tmd;
     hooks->count = tmd->config->hook_count;
     hooks->at = tm_xalloc(hooks->count + 1, sizeof(*hooks->at));
-    hooks->was = tm_xalloc(tmd->config->policy_count + 1, sizeof(*hooks->was));
     tm_assert(uv_timer_init(&tmd->loop, &hooks->timer) == 0);
     hooks->timer.data = hooks;
     for (size_t i = 0; i < hooks->count; i++) {
@@ -257,7 +255,6 @@ void tmd_hooks_free(struct tmd_hooks *hooks)
     for (size_t i = 0; i < hooks->count; i++) {
         free_hook(&hooks->at[i]);
     }
-    free(hooks->was);
     free(hooks->at);
     free(hooks);
 }
@@ -265,7 +262,7 @@ void tmd_hooks_free(struct tmd_hooks *hooks)
 static void look(uv_timer_t *timer)
 {
     struct tmd_hooks *hooks = timer->data;
-    tmd_hooks_look(hooks->tmd, hooks->was);
+    tmd_hooks_look(hooks->tmd);
 }
 
 void tmd_hooks_start(struct tmd *tmd)

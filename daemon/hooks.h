@@ -39,9 +39,10 @@ void tmd_hooks_job_ended(struct tmd_job *job);
 void tmd_hooks_missed(struct tmd *tmd, const struct tm_config_policy *policy, const char *reason);
 void tmd_hooks_vault(struct tmd *tmd, const char *vault, const char *why); /* NULL: it is up */
 void tmd_hooks_daemon(struct tmd *tmd, enum tm_hook_event event);
-/* Which policies are past their objective, lose records, or have lost some; `was` is kept between two looks. */
+/* Which policies are past their objective, lose records, or have lost some. */
 enum { TMD_LASTING = 3 };
-void tmd_hooks_look(struct tmd *tmd, bool (*was)[TMD_LASTING]);
+void tmd_hooks_look(struct tmd *tmd);
+void tmd_hooks_forget(struct tmd *tmd, const char *policy); /* it is not configured any more */
 
 /* Functions of struct tm_control_ops. */
 void tmd_control_hooks(void *self, tm_done_json done, void *arg);

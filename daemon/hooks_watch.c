@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hooks.h"
+#include "policies_table.h"
 
 /* Jobs ---------------------------------------------------------------------------------------- */
 
@@ -205,17 +205,28 @@ static void tell_policy(struct tmd *tmd, const char *policy, const char *cluster
     }
 }
 
-void tmd_hooks_look(struct tmd *tmd, bool (*was)[TMD_LASTING])
+void tmd_hooks_forget(struct tmd *tmd, const char *policy)
+{
+    static const enum tm_hook_event lasting[] = {TM_HOOK_RPO_BREACHED, TM_HOOK_COVERAGE_GAP,
+            TM_HOOK_RETENTION_RACE, TM_HOOK_BACKUP_FAILED, TM_HOOK_BACKUP_PARTIAL,
+            TM_HOOK_BACKUP_MISSED, TM_HOOK_DRILL_FAILED};
+    for (size_t i = 0; i < sizeof(lasting) / sizeof(lasting[0]); i++) {
+        tmd_hooks_over(tmd, lasting[i], policy);
+    }
+}
+
+void tmd_hooks_look(struct tmd *tmd)
 {
     const struct tm_status_row *rows = NULL;
     size_t count = tmd_status_rows(tmd, &rows);
     size_t at = 0;
-    for (size_t i = 0; i < tmd->config->policy_count; i++) {
-        const struct tm_config_policy *policy = &tmd->config->policies[i];
+    for (size_t i = 0; i < tmd->policies->count; i++) {
+        struct policy *state = tmd->policies->at[i];
+        const struct tm_config_policy *policy = state->config;
         struct lasting found[TMD_LASTING] = {0};
         for (; at < count && strcmp(rows[at].policy, policy->name) == 0; at++) {
             add_row(found, &rows[at]);
         }
-        tell_policy(tmd, policy->name, policy->cluster->name, found, was[i]);
+        tell_policy(tmd, policy->name, policy->cluster->name, found, state->lasting);
     }
 }

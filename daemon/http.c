@@ -145,6 +145,17 @@ enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err)
     return add_address(tmd, TM_API_METRICS, config->server.metrics_listen, true, err);
 }
 
+void tmd_http_take_tokens(struct tmd *tmd)
+{
+    struct tm_api_token *before = tmd->http->tokens;
+    copy_tokens(tmd->http, tmd->config);
+    for (size_t i = 0; i < tmd->http->count; i++) {
+        tm_api_set_tokens(
+                tmd->http->servers[i].api, tmd->http->tokens, tmd->config->server.token_count);
+    }
+    free(before);
+}
+
 void tmd_http_quiesce(struct tmd *tmd)
 {
     for (size_t i = 0; tmd->http != NULL && i < tmd->http->count; i++) {
@@ -172,7 +183,12 @@ void tmd_http_stop(struct tmd *tmd)
         tm_api_stop(server->api);
         server->api = NULL;
     }
-    if (http != NULL && http->has_socket) { /* not that of a daemon that was there before us */
+    tmd_http_remove_socket(tmd);
+}
+
+void tmd_http_remove_socket(const struct tmd *tmd)
+{
+    if (tmd->http != NULL && tmd->http->has_socket) { /* not that of a daemon before us */
         (void)unlink(tmd->config->server.socket);
     }
 }

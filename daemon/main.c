@@ -8,7 +8,8 @@
  *   2  running jobs are asked to stop: they commit what they have
  *   3  when the last one has ended: listeners close, answers under way leave
  *   4  keeper, pools, cluster and vault handles, loop
- * A second signal ends the process at once: the vault is crash-safe.
+ * A second signal ends the process at once: the vault is crash-safe. So is what waits for a broker or a
+ * bucket that does not answer, and would hold the stop up: after 9 s it is left to the next start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@
 #include "pauses.h"
 #include "plan.h"
 #include "put_back.h"
+#include "reload.h"
 #include "standby.h"
 #include "tmd.h"
 #include "upkeep.h"
@@ -44,6 +46,7 @@ enum {
     EXIT_STATE = 4,
     DRAIN_TICK_MS = 50,
     DRAIN_MAX_MS = 5 * 1000,
+    STOP_MAX_MS = 9 * 1000,  /* for what runs, before it is left as a kill would leave it */
     SILENT_PINGS = 20,       /* ten times WatchdogSec: above any time limit of a single request */
     HOOKS_MAX_MS = 2 * 1000, /* for what hooks have to tell yet */
 };
@@ -56,6 +59,7 @@ struct process {
     uv_signal_t hangup;
     uv_timer_t watchdog;
     uv_timer_t drain;
+    uv_timer_t last_moment;
     uv_prepare_t prepare;
     uv_check_t check;
     int64_t turn_ns; /* when this turn of the loop began */
@@ -145,6 +149,17 @@ static void drained(struct tmd *tmd)
     tm_assert(uv_timer_start(&process.drain, drain_tick, 0, DRAIN_TICK_MS) == 0);
 }
 
+/* Its jobs are in the journal as going on: the next start takes them up, as after a kill. */
+static void stop_short(uv_timer_t *timer)
+{
+    struct tmd *tmd = timer->data;
+    tm_log(TM_LOG_WARNING, "daemon.stopped-short",
+            "what runs waits for a broker or a store, and is taken up again at the next start",
+            TM_LOG_INT("jobs", (int64_t)tmd_jobs_active(tmd)), TM_LOG_END);
+    tmd_http_remove_socket(tmd);
+    _exit(EXIT_SUCCESS);
+}
+
 static void stop(uv_signal_t *handle, int number)
 {
     struct tmd *tmd = handle->data;
@@ -156,25 +171,25 @@ static void stop(uv_signal_t *handle, int number)
             TM_LOG_INT("jobs", (int64_t)tmd_jobs_active(tmd)), TM_LOG_END);
     tmd->draining = true;
     tmd->drained = drained;
+    process.last_moment.data = tmd;
+    tm_assert(uv_timer_start(&process.last_moment, stop_short, STOP_MAX_MS, 0) == 0);
     tmd_policies_stop(tmd);
     tmd_vaults_stop(tmd);
     tmd_upkeep_stop(tmd);
     tmd_put_back_stop(tmd);
     tmd_drills_stop(tmd);
     tmd_hooks_stop(tmd);
+    tmd_reload_stop(tmd);
     tmd_jobs_stop(tmd);
     if (tmd_jobs_active(tmd) == 0) {
         drained(tmd);
     }
 }
 
-/* Reload is not built yet; the signal's default would end the process. */
 static void hang_up(uv_signal_t *handle, int number)
 {
-    (void)handle;
     (void)number;
-    tm_log(TM_LOG_WARNING, "config.not-reloaded",
-            "this version does not reload its configuration: restart it", TM_LOG_END);
+    tmd_reload_ask(handle->data, NULL, NULL);
 }
 
 /* Start --------------------------------------------------------------------------------------- */
@@ -216,6 +231,7 @@ static void policies_known(struct tmd *tmd)
     tmd_policy_metrics(tmd);
     tmd_hooks_daemon(tmd, TM_HOOK_DAEMON_STARTED);
     tmd_hooks_start(tmd);
+    tmd_reload_start(tmd);
     tm_metric_set(TM_M_START_TIME, TM_NO_LABELS, (double)tm_now_ms() / 1000);
     tm_metric_set(TM_M_BUILD_INFO,
             TM_LABELS(TM_VERSION, "", tm_kafka_library_version(), tm_catalog_sqlite_version()), 1);
@@ -278,6 +294,7 @@ static void init_loop(struct tmd *tmd)
     tm_assert(uv_signal_init(&tmd->loop, &process.term) == 0);
     tm_assert(uv_signal_init(&tmd->loop, &process.interrupt) == 0);
     tm_assert(uv_signal_init(&tmd->loop, &process.hangup) == 0);
+    process.hangup.data = tmd;
     tm_assert(uv_signal_start(&process.hangup, hang_up, SIGHUP) == 0);
     process.term.data = tmd;
     process.interrupt.data = tmd;
@@ -285,6 +302,7 @@ static void init_loop(struct tmd *tmd)
     tm_assert(uv_signal_start(&process.interrupt, stop, SIGINT) == 0);
     tm_assert(uv_timer_init(&tmd->loop, &process.watchdog) == 0);
     tm_assert(uv_timer_init(&tmd->loop, &process.drain) == 0);
+    tm_assert(uv_timer_init(&tmd->loop, &process.last_moment) == 0);
     tm_assert(uv_check_init(&tmd->loop, &process.check) == 0);
     tm_assert(uv_prepare_init(&tmd->loop, &process.prepare) == 0);
     tm_assert(uv_check_start(&process.check, turn_begins) == 0);
@@ -315,13 +333,14 @@ static enum tm_code start(struct tmd *tmd, struct tm_err *err)
     return TM_OK;
 }
 
-static int serve(struct tm_config *config)
+static int serve(struct tm_config *config, const char *path)
 {
     struct tmd *tmd = &process.tmd;
     struct tm_err err = {0};
     tmd->config = config;
     process.lock_fd = -1;
     init_loop(tmd);
+    tmd->reload = tmd_reload_new(tmd, path);
     int status = EXIT_SUCCESS;
     if (start(tmd, &err) != TM_OK) {
         tm_log(TM_LOG_ERROR, "daemon.refused", err.msg, TM_LOG_END);
@@ -342,6 +361,7 @@ static int serve(struct tm_config *config)
     tmd_http_free(tmd);
     tm_mailbox_free(tmd->box);
     tm_assert(uv_loop_close(&tmd->loop) == 0);
+    tmd_reload_free(tmd->reload);
     tm_fd_close(&process.lock_fd);
     tm_log(TM_LOG_INFO, "daemon.stopped", "stopped", TM_LOG_INT("status", status), TM_LOG_END);
     return status;
@@ -379,7 +399,7 @@ static int load(const char *path, bool check)
         return EXIT_SUCCESS;
     }
     tm_log_init(config->log.level, config->log.format);
-    int status = serve(config);
+    int status = serve(config, path);
     tm_config_free(config);
     return status;
 }

@@ -37,7 +37,11 @@ char *tmd_policy_error(enum tm_job_state state, const char *error)
 struct load {
     struct tmd *tmd;
     void (*done)(struct tmd *tmd); /* NULL: points alone, the rest is known */
+    size_t count;
     struct found {
+        const struct tm_config_policy *policy;
+        const struct tm_config *config; /* which that is of */
+        bool fresh;                     /* its history is asked for */
         int64_t last_success_ms;
         int64_t success_began_ms;
         int64_t last_attempt_ms;
@@ -139,17 +143,18 @@ static void load_topics(struct tm_catalog *catalog, struct found *found)
 static void load_work(struct tmd_keep *keep, void *arg)
 {
     struct load *load = arg;
-    for (size_t i = 0; i < keep->config->policy_count; i++) {
-        const struct tm_config_policy *policy = &keep->config->policies[i];
-        struct tm_catalog *catalog = keep->catalogs[policy->vault - keep->config->vaults];
-        if (load->done != NULL) {
-            load_history(keep, policy->name, &load->found[i]);
+    for (size_t i = 0; i < load->count; i++) {
+        struct found *found = &load->found[i];
+        const char *policy = found->policy->name;
+        struct tm_catalog *catalog = keep->catalogs[found->policy->vault - found->config->vaults];
+        if (found->fresh) {
+            load_history(keep, policy, found);
         }
         if (catalog != NULL) {
-            load_points(catalog, policy->name, &load->found[i]);
+            load_points(catalog, policy, found);
         }
-        if (load->done != NULL && load->found[i].has_newest) {
-            load_topics(catalog, &load->found[i]);
+        if (found->fresh && found->has_newest) {
+            load_topics(catalog, found);
         }
     }
 }
@@ -170,22 +175,30 @@ static void take_history(struct policy *policy, const struct found *found)
     }
 }
 
+static void take(struct policy *policy, const struct found *found)
+{
+    if (found->fresh) {
+        take_history(policy, found);
+    }
+    if (found->known) {
+        policy->totals = found->totals;
+        policy->newest[0] = '\0';
+    }
+    if (found->has_newest) {
+        (void)tm_ulid_format(&found->newest, "rp_", policy->newest);
+    }
+}
+
 static void load_done(void *arg)
 {
     struct load *load = arg;
     struct tmd *tmd = load->tmd;
-    for (size_t i = 0; i < tmd->policies->count; i++) {
-        struct policy *policy = &tmd->policies->at[i];
-        const struct found *found = &load->found[i];
-        if (load->done != NULL) {
-            take_history(policy, found);
-        }
-        if (found->known) {
-            policy->totals = found->totals;
-            policy->newest[0] = '\0';
-        }
-        if (found->has_newest) {
-            (void)tm_ulid_format(&found->newest, "rp_", policy->newest);
+    for (size_t i = 0; i < load->count; i++) {
+        struct policy *policy = tmd_policy_find(tmd, load->found[i].policy->name);
+        if (policy != NULL) { /* else it went while the catalogs were asked */
+            take(policy, &load->found[i]);
+        } else {
+            free(load->found[i].last_error);
         }
         tm_arena_done(&load->found[i].arena);
     }
@@ -202,7 +215,14 @@ static void ask_load(struct tmd *tmd, void (*done)(struct tmd *tmd))
     struct load *load = tm_xalloc(1, sizeof(*load));
     load->tmd = tmd;
     load->done = done;
-    load->found = tm_xalloc(tmd->policies->count + 1, sizeof(*load->found));
+    load->count = tmd->policies->count;
+    load->found = tm_xalloc(load->count + 1, sizeof(*load->found));
+    for (size_t i = 0; i < load->count; i++) {
+        const struct policy *policy = tmd->policies->at[i];
+        load->found[i].policy = policy->config;
+        load->found[i].config = tmd->config;
+        load->found[i].fresh = done != NULL && policy->fresh;
+    }
     tmd_keeper_ask(tmd, load_work, load_done, load);
 }
 

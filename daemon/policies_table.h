@@ -7,6 +7,7 @@
 
 #include "base/vec.h"
 #include "catalog/journal_pauses.h"
+#include "hooks.h"
 #include "tmd.h"
 
 enum { TMD_LOOK_MS = 30 * 1000 }; /* a timer is never set farther ahead: the wall clock may jump */
@@ -26,6 +27,8 @@ struct topic_state {
 struct policy {
     struct tmd *tmd;
     const struct tm_config_policy *config;
+    bool fresh; /* its history is not known, and no run was planned yet */
+    bool gone;  /* not configured any more: it starts nothing */
     uv_timer_t timer;
     int64_t interval_ms; /* longest between two planned runs; 0: by hand */
     int64_t next_run_ms; /* 0: none planned */
@@ -44,12 +47,14 @@ struct policy {
     bool paused;
     struct tm_pause_row pause; /* while it is paused; its texts lie in */
     struct tm_arena pause_texts;
+    bool lasting[TMD_LASTING]; /* hooks_watch.c: what was so at the last look */
 };
 
 struct tmd_policies {
     struct tmd *tmd;
-    struct policy *at;
+    struct policy **at; /* in the order of the configuration */
     size_t count;
+    TM_VEC(struct policy *) gone; /* who asked something for them may be answered yet */
     TM_VEC(struct tm_policy_view) views;
     TM_VEC(struct tm_status_row) rows;
 };

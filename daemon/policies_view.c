@@ -49,8 +49,8 @@ size_t tmd_policy_views(struct tmd *tmd, const struct tm_policy_view **out)
     struct tmd_policies *policies = tmd->policies;
     policies->views.count = 0;
     for (size_t i = 0; i < policies->count; i++) {
-        (void)tmd_policy_is_paused(&policies->at[i]); /* its time may be over */
-        tmd_policy_view(&policies->at[i], tm_vec_push(&policies->views));
+        (void)tmd_policy_is_paused(policies->at[i]); /* its time may be over */
+        tmd_policy_view(policies->at[i], tm_vec_push(&policies->views));
     }
     *out = policies->views.at;
     return policies->views.count;
@@ -126,7 +126,7 @@ size_t tmd_status_rows(struct tmd *tmd, const struct tm_status_row **out)
     (void)tmd_policy_views(tmd, &views);
     policies->rows.count = 0;
     for (size_t i = 0; i < policies->count; i++) {
-        const struct policy *policy = &policies->at[i];
+        const struct policy *policy = policies->at[i];
         size_t topics = policy->topics.count;
         for (size_t t = 0; t < (topics > 0 ? topics : 1); t++) {
             const struct topic_state *topic = topics > 0 ? &policy->topics.at[t] : NULL;
@@ -215,7 +215,7 @@ static void show_headroom(const struct policy *policy, int64_t now_ms)
 void tmd_policy_metrics(struct tmd *tmd)
 {
     for (size_t i = 0; i < tmd->policies->count; i++) {
-        const struct policy *policy = &tmd->policies->at[i];
+        const struct policy *policy = tmd->policies->at[i];
         const char *const *labels = TM_LABELS(policy->config->cluster->name, policy->config->name);
         zero_counters(policy);
         zero_topics(policy);

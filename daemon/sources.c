@@ -7,11 +7,13 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/vec.h"
 #include "store/store_open.h"
 #include "tmd.h"
 
 struct cluster {
-    struct tm_kafka *handles[2]; /* [0] read_committed, [1] read_uncommitted */
+    const struct tm_config_cluster *config; /* as its handles were opened with */
+    struct tm_kafka *handles[2];            /* [0] read_committed, [1] read_uncommitted */
 };
 
 struct vault {
@@ -20,10 +22,10 @@ struct vault {
 };
 
 struct tmd_sources {
-    pthread_mutex_t lock; /* held while a handle is opened: others would open it too */
-    const struct tm_config *config;
+    pthread_mutex_t lock;           /* held while a handle is opened: others would open it too */
+    const struct tm_config *config; /* the first one: reloads leave state and vaults as they are */
     char *writer;
-    struct cluster *clusters;
+    TM_VEC(struct cluster) clusters; /* those that were asked for; they stay until the end */
     struct vault *vaults;
 };
 
@@ -34,7 +36,6 @@ struct tmd_sources *tmd_sources_new(const struct tm_config *config, const char *
     sources->config = config;
     sources->writer = strdup(writer);
     tm_assert(sources->writer != NULL);
-    sources->clusters = tm_xalloc(config->cluster_count + 1, sizeof(*sources->clusters));
     sources->vaults = tm_xalloc(config->vault_count + 1, sizeof(*sources->vaults));
     return sources;
 }
@@ -44,15 +45,15 @@ void tmd_sources_free(struct tmd_sources *sources)
     if (sources == NULL) {
         return;
     }
-    for (size_t i = 0; i < sources->config->cluster_count; i++) {
-        tm_kafka_close(sources->clusters[i].handles[0]);
-        tm_kafka_close(sources->clusters[i].handles[1]);
+    for (size_t i = 0; i < sources->clusters.count; i++) {
+        tm_kafka_close(sources->clusters.at[i].handles[0]);
+        tm_kafka_close(sources->clusters.at[i].handles[1]);
     }
+    tm_vec_done(&sources->clusters);
     for (size_t i = 0; i < sources->config->vault_count; i++) {
         tm_vault_close(sources->vaults[i].vault);
         tm_store_free(sources->vaults[i].store);
     }
-    free(sources->clusters);
     free(sources->vaults);
     free(sources->writer);
     pthread_mutex_destroy(&sources->lock);
@@ -94,13 +95,27 @@ void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena 
     };
 }
 
-/* The handle in *slot, which is opened for `kind` (the options that tell it from others) if it is not yet. */
-static enum tm_code open_handle(struct tmd_sources *sources,
-        const struct tm_config_cluster *cluster, bool read_uncommitted, struct tm_kafka **slot,
-        struct tm_kafka **out, struct tm_err *err)
+/* A cluster that was configured before is the same one while its settings are. The caller holds the lock. */
+static struct cluster *cluster_of(
+        struct tmd_sources *sources, const struct tm_config_cluster *cluster)
+{
+    for (size_t i = 0; i < sources->clusters.count; i++) {
+        const struct tm_config_cluster *known = sources->clusters.at[i].config;
+        if (known == cluster || tm_config_same_cluster(known, cluster)) {
+            return &sources->clusters.at[i];
+        }
+    }
+    struct cluster *fresh = tm_vec_push(&sources->clusters);
+    *fresh = (struct cluster){.config = cluster};
+    return fresh;
+}
+
+enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
+        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err)
 {
     enum tm_code code = TM_OK;
     pthread_mutex_lock(&sources->lock);
+    struct tm_kafka **slot = &cluster_of(sources, cluster)->handles[read_uncommitted ? 1 : 0];
     if (*slot == NULL) {
         struct tm_arena arena = {0};
         struct tm_kafka_options options;
@@ -114,19 +129,6 @@ static enum tm_code open_handle(struct tmd_sources *sources,
     }
     pthread_mutex_unlock(&sources->lock);
     return code;
-}
-
-static struct cluster *cluster_of(
-        struct tmd_sources *sources, const struct tm_config_cluster *cluster)
-{
-    return &sources->clusters[cluster - sources->config->clusters];
-}
-
-enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
-        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err)
-{
-    struct tm_kafka **slot = &cluster_of(sources, cluster)->handles[read_uncommitted ? 1 : 0];
-    return open_handle(sources, cluster, read_uncommitted, slot, out, err);
 }
 
 enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,

@@ -36,7 +36,11 @@ struct tmd {
     uv_loop_t loop;
     uv_async_t wake;
     struct tm_mailbox *box;
-    struct tm_config *config;
+    /*
+     * Of now: a reload puts another one here, whose vaults are the first one's. Those before it live as long as the
+     * process, so that whoever holds a part of one goes on with it.
+     */
+    struct tm_config *_Atomic config;
     struct tm_pool *workers;
     struct tm_pool *sealers;
     struct tmd_sources *sources;
@@ -49,6 +53,7 @@ struct tmd {
     struct tmd_drills *drills;
     struct tmd_hooks *hooks;
     struct tmd_http *http;
+    struct tmd_reload *reload;
     struct tmd_question_list questions;
     struct tmd_key_list keys; /* of requests on their way to a job */
     int64_t started_ms;
@@ -233,10 +238,12 @@ void tmd_problem_of(const struct tm_err *err, struct tm_problem *out);
 /* policies.c: schedules, and what is known of each policy. */
 struct tmd_policies *tmd_policies_new(struct tmd *tmd);
 void tmd_policies_free(struct tmd_policies *policies);
-/* Read history and newest points from journal and catalogs; `done` when they are known. */
+/* Read history (of those that are new) and newest points from journal and catalogs; `done` when they are known. */
 void tmd_policies_load(struct tmd *tmd, void (*done)(struct tmd *tmd));
 void tmd_policies_reload(struct tmd *tmd); /* points have gone: count them again */
-void tmd_policies_start(struct tmd *tmd);  /* planned runs begin */
+/* The configuration is another one: its policies from now on. Load and start what is new after it. */
+void tmd_policies_adopt(struct tmd *tmd);
+void tmd_policies_start(struct tmd *tmd); /* planned runs begin, or are planned anew */
 void tmd_policies_stop(struct tmd *tmd);
 void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job);
 void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job);
@@ -265,7 +272,9 @@ void tmd_control_peek(void *self, const struct tm_peek_request *request,
 enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;
 void tmd_http_quiesce(struct tmd *tmd);
 unsigned tmd_http_connections(const struct tmd *tmd);
+void tmd_http_take_tokens(struct tmd *tmd); /* those of the configuration from now on */
 void tmd_http_stop(struct tmd *tmd);
+void tmd_http_remove_socket(const struct tmd *tmd); /* its name, if it is ours */
 void tmd_http_free(struct tmd *tmd); /* once the loop has closed its handles */
 
 /* notify.c: systemd's readiness protocol; nothing where NOTIFY_SOCKET is not set. */

@@ -214,6 +214,7 @@ class Soak:
         writer.pause()
         try:
             self.wait_covered(writer)
+            writer.life.source = records.read_topic(self.cluster.bootstrap, writer.topic)
             records.delete_topic(self.cluster.bootstrap, writer.topic)
             if self.rng.random() < 0.5:
                 self.sleep(self.rng.uniform(0, 2 * EVERY_S))
@@ -238,6 +239,7 @@ class Soak:
         self.sleep(self.rng.uniform(0.5, 3))
         writer.pause()
         self.wait_covered(writer)
+        writer.life.source = records.read_topic(self.cluster.bootstrap, writer.topic)
         self.cluster.kill(1)
         self.cluster.start_node(2)
         self.cluster.wait_leader(writer.topic, 2)

@@ -23,6 +23,7 @@ class Life:
         self.number = number  # from 1, as incarnations are
         self.stored = {(partition, one.offset): one for partition, one in before}
         self.doubts = {}      # number: record; nobody knows whether these are in the log
+        self.source = None    # the topic as Kafka held it when this life ended, a list a partition
 
     def contents(self):
         return list(self.stored.items())
@@ -37,7 +38,9 @@ class Life:
     def begin_next(self, kept):
         """What follows an election: all that lies below kept[partition] stays."""
         before = [(partition, one) for (partition, offset), one in self.contents() if offset < kept.get(partition, 0)]
-        return Life(self.topic, self.number + 1, before)
+        following = Life(self.topic, self.number + 1, before)
+        following.doubts = dict(self.doubts)
+        return following
 
 
 def number_of(one):

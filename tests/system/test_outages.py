@@ -93,3 +93,23 @@ def test_a_broker_that_is_restarted_while_it_is_read_costs_nothing(own_broker, t
     assert job["state"] == "succeeded" and job["result"]["messages_count"] == 6000, job
     jobs.restore(daemon, suffix=".restored")
     jobs.assert_restored(expected, broker.bootstrap, "t.restored")
+
+
+def test_a_stop_is_not_held_up_by_a_cluster_that_does_not_answer(own_broker, tidemarkd):
+    """The run is left as a kill would leave it, and taken up again."""
+    broker = own_broker()
+    expected = fill(broker, "t", 100)
+    daemon = tidemarkd({"policies": [jobs.policy("t")]}, bootstrap=broker.bootstrap)
+    broker.freeze()
+    job = daemon.api("POST", "/v1/backups", json={"policy": "p"}).json()
+    records.wait_until(lambda: daemon.get(f"/v1/jobs/{job['id']}")["state"] == "running", "the run to begin")
+    begun = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - begun < 10 and "event=daemon.stopped-short" in daemon.log()
+    assert not daemon.socket.exists()
+    broker.thaw()
+    daemon.start()
+    job = daemon.wait_job(job["id"])
+    assert job["state"] == "succeeded" and job["resumed_count"] == 1, job
+    jobs.restore(daemon, suffix=".restored")
+    jobs.assert_restored(expected, broker.bootstrap, "t.restored")

@@ -3,12 +3,13 @@
 
 import os
 import time
+import types
 
 import pytest
 from conftest import need_tool
 
 from rig.records import record
-from soak.proof import Mismatch, compare_compacted, compare_exactly
+from soak.proof import Mismatch, compare_compacted, compare_journal, prove_life
 from soak.soak import soak
 from soak.writers import Life
 
@@ -23,18 +24,42 @@ def life_of(*written):
     return life
 
 
+def writer_of(life, compacted=False):
+    return types.SimpleNamespace(topic="t", compacted=compacted, life=life)
+
+
+def totals():
+    return {"doubtful_found": 0, "doubled_by_kafka": 0}
+
+
 def test_the_proof_sees_what_is_missing_doubled_moved_changed_or_invented():
     written = [numbered(offset) for offset in range(6)]
-    doubts = {10: numbered(10)}
-    assert compare_exactly("t", [written], [written], doubts) == 0
-    assert compare_exactly("t", [written], [written[:3] + [numbered(10)] + written[3:]], doubts) == 1
+    life = life_of(*written)
+    life.source = [written]
+    prove_life(writer_of(life), life, [written], totals())
+    prove_life(writer_of(life), life, [written, []], totals())
     changed = written[:2] + [written[2]._replace(timestamp=5)] + written[3:]
     for wrong in (written[:5], written[1:], written + written[5:], written[:2] + written[1:2] + written[2:],
                   [written[1], written[0], *written[2:]], changed, written + [numbered(11)]):
         with pytest.raises(Mismatch):
-            compare_exactly("t", [written], [wrong], doubts)
-    with pytest.raises(Mismatch):
-        compare_exactly("t", [written, []], [written], {})
+            prove_life(writer_of(life), life, [wrong], totals())
+    for wrong in ([written, [numbered(11)]], []):
+        with pytest.raises(Mismatch):
+            prove_life(writer_of(life), life, wrong, totals())
+
+
+def test_the_proof_sees_what_kafka_lost_or_made_up():
+    written = [numbered(offset) for offset in range(6)]
+    life = life_of(*written)
+    life.doubts = {10: numbered(10)}
+    assert compare_journal("t", life, [written]) == (0, 0)
+    assert compare_journal("t", life, [written + [numbered(10)._replace(offset=6)]]) == (1, 0)
+    assert compare_journal("t", life, [written + [written[5]._replace(offset=6)]]) == (0, 1)
+    changed = written[:2] + [written[2]._replace(timestamp=5)] + written[3:]
+    for wrong in ([written[:5]], [written[1:]], [changed], [written + [numbered(11)]], [],
+                  [written + [numbered(10, b"x")._replace(offset=6)]]):
+        with pytest.raises(Mismatch):
+            compare_journal("t", life, wrong)
 
 
 def test_the_proof_of_a_compacted_topic_sees_the_same():

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration, read again while the daemon works: by signal, by request, by the file's change."""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import socket
+
+import pytest
+import yaml
+
+from rig import jobs, records
+from rig.daemon import write_private
+from rig.records import record
+from test_cli import tidemark
+
+
+def reloaded(daemon, config):
+    """What a reload of that configuration answers."""
+    daemon.configure(config)
+    answer = daemon.api("POST", "/v1/config/reload", json={})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def changes(answer):
+    return {(one["change"], one["path"], one.get("name")) for one in answer["changes"]}
+
+
+def metric(daemon, line):
+    """The value of a series; None where there is none."""
+    found = re.search(rf"^{re.escape(line)} (\S+)$", daemon.api("GET", "/metrics").text, re.M)
+    return float(found.group(1)) if found else None
+
+
+def policies(daemon):
+    return {one["name"] for one in daemon.get("/v1/policies")["items"]}
+
+
+def test_policies_come_change_and_go_without_a_restart(bootstrap, new_topic, tidemarkd):
+    orders, payments = new_topic(), new_topic()
+    for topic in (orders, payments):
+        records.produce(bootstrap, topic, [record(b"k", b"v") for _ in range(5)])
+    keeps = jobs.policy(orders, name="keeps", schedule="@every 1s")
+    goes = jobs.policy(payments, name="goes", rpo="1h")
+    daemon = tidemarkd({"policies": [keeps, goes]})
+    daemon.backup("goes")
+    process = daemon.process.pid
+    assert reloaded(daemon, {"policies": [keeps, goes]}) == {"changed": False, "changes": []}
+
+    comes = jobs.policy(payments, name="comes", schedule="@every 1s")
+    changed = jobs.policy(orders, name="keeps", schedule="@every 1s", rpo="10m")
+    records.wait_until(lambda: daemon.get("/v1/policies/keeps").get("last_success_at"), "a planned run")
+    before = daemon.get("/v1/policies/keeps")["last_success_at"]
+    assert changes(reloaded(daemon, {"policies": [comes, changed]})) == {
+        ("added", "policies", "comes"), ("changed", "policies", "keeps"), ("removed", "policies", "goes")}
+    assert policies(daemon) == {"comes", "keeps"} and daemon.process.pid == process and daemon.running
+    assert daemon.get("/v1/policies/keeps")["last_success_at"] >= before
+    assert daemon.get("/v1/policies/keeps")["rpo_seconds"] == 600
+    assert metric(daemon, 'tidemark_policy_rpo_objective_seconds{kafka_cluster="source",policy="keeps"}') == 600
+    assert 'policy="goes"' not in daemon.api("GET", "/metrics").text
+    assert {row["policy"] for row in daemon.get("/v1/status")["items"]} == {"comes", "keeps"}
+    records.wait_until(lambda: daemon.get("/v1/policies/comes").get("last_result") == "succeeded", "a run of the new policy")
+    last = daemon.get("/v1/policies/keeps")["last_success_at"]
+    records.wait_until(lambda: daemon.get("/v1/policies/keeps")["last_success_at"] > last, "a run of the changed policy")
+    assert daemon.api("POST", "/v1/backups", json={"policy": "goes"}).status_code == 404
+    # What it had stored is there, and is known again once it is configured again.
+    assert len(daemon.get("/v1/recovery-points?policy=goes")["items"]) == 1
+    assert changes(reloaded(daemon, {"policies": [comes, changed, goes]})) == {("added", "policies", "goes")}
+    again = daemon.get("/v1/policies/goes")
+    assert again["newest_point"] and again["last_success_at"]
+    restored = payments + ".restored"
+    jobs.restore(daemon, name="goes", suffix=".restored")
+    assert records.difference(records.read_topic(bootstrap, payments), records.read_topic(bootstrap, restored)) is None
+
+
+def test_what_runs_goes_on_as_it_began(bootstrap, new_topic, tidemarkd):
+    """A backup of a policy that is removed while it reads ends whole; so does one that is only changed."""
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", secrets.token_bytes(1000)) for _ in range(3000)])
+    slow = [jobs.policy(topic, name=name, limits={"read_bytes_per_second": "1MiB"}) for name in ("removed", "changed")]
+    daemon = tidemarkd({"policies": slow})
+    going = [daemon.api("POST", "/v1/backups", json={"policy": one["name"]}).json()["id"] for one in slow]
+    for job in going[:1]:
+        jobs.wait_progress(daemon, job, 1)
+    kept = slow[1] | {"schedule": "@daily"}
+    assert len(reloaded(daemon, {"policies": [kept]})["changes"]) == 2
+    assert {daemon.wait_job(job)["state"] for job in going} == {"succeeded"}
+    assert {point["policy"] for point in daemon.get("/v1/recovery-points")["items"]} == {"removed", "changed"}
+    daemon.stop()
+
+
+def test_a_configuration_that_is_wrong_changes_nothing(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    good = daemon.config_path.read_text()
+    assert metric(daemon, "tidemark_config_last_reload_successful") == 1
+    since = metric(daemon, "tidemark_config_last_reload_success_timestamp_seconds")
+    daemon.config_path.write_text(good.replace('"schedule"', '"shedule"'))
+    answer = daemon.api("POST", "/v1/config/reload", json={})
+    assert answer.status_code == 422 and answer.json()["type"] == "/problems/config-invalid"
+    told = [error["detail"] for error in answer.json()["errors"]]
+    assert any(re.match(rf'{re.escape(str(daemon.config_path))}:\d+:\d+: error: .*did you mean "schedule"', line) for line in told)
+    assert "stays" in answer.json()["detail"]
+    assert metric(daemon, "tidemark_config_last_reload_successful") == 0
+    assert metric(daemon, "tidemark_config_last_reload_success_timestamp_seconds") == since
+    assert "event=config.refused" in daemon.log()
+    assert policies(daemon) == {"p"}
+    daemon.backup("p")
+    daemon.config_path.unlink()
+    assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 422
+    daemon.config_path.write_text(good)
+    assert daemon.api("POST", "/v1/config/reload", json={}).json() == {"changed": False, "changes": []}
+    assert metric(daemon, "tidemark_config_last_reload_successful") == 1
+
+
+@pytest.mark.parametrize("section, told", [
+    ({"state": {"dir": "/tmp/elsewhere"}}, "state.dir"),
+    ({"server": {"max_body": "2MiB"}}, "server.max_body"),
+    ({"workers": {"max": 3}}, "workers.max"),
+    ({"vaults": [{"name": "other", "type": "disk", "path": "/tmp/x", "passphrase": "${env:TM_PHRASE:-a long passphrase}"}],
+      "policies": []}, "vaults"),
+    ({"clusters": [{"name": "source", "bootstrap": "127.0.0.1:1"}]}, "clusters (source)"),
+])
+def test_what_is_read_at_start_alone_is_named(bootstrap, new_topic, tidemarkd, section, told):
+    """... and then nothing changes, though the rest of the file could."""
+    policy = jobs.policy(new_topic())
+    daemon = tidemarkd({"policies": [policy]})
+    daemon.configure({"policies": [policy, policy | {"name": "q"}]} | section)
+    daemon.config_path.chmod(0o600)
+    answer = daemon.api("POST", "/v1/config/reload", json={})
+    assert answer.status_code == 422 and answer.json()["type"] == "/problems/restart-needed", answer.text
+    assert [told in error["detail"] and "restart" in error["detail"] for error in answer.json()["errors"]] == [True]
+    assert policies(daemon) == {"p"}
+
+
+def test_a_key_that_is_another_one_needs_a_restart_and_is_not_shown(new_topic, tidemarkd):
+    daemon = tidemarkd({"policies": [jobs.policy(new_topic())]})
+    write_private(daemon.key_path, secrets.token_bytes(32))
+    answer = daemon.api("POST", "/v1/config/reload", json={})
+    assert answer.status_code == 422 and "vaults" in answer.text and daemon.key_path.read_bytes().hex() not in answer.text
+
+
+def test_tokens_clusters_and_the_log_level_are_taken(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    old, new = daemon.token, "tm_" + secrets.token_hex(20)
+    write_private(daemon.tokens_path, f"other admin,read sha256:{hashlib.sha256(new.encode()).hexdigest()}\n")
+    twin = {"name": "twin", "bootstrap": bootstrap}
+    answer = reloaded(daemon, {"policies": [jobs.policy(topic), jobs.policy(topic, name="q", cluster="twin")],
+                               "clusters": [{"name": "source", "bootstrap": bootstrap}, twin], "log": {"level": "warning"}})
+    assert changes(answer) == {("added", "clusters", "twin"), ("added", "policies", "q"),
+                               ("changed", "server.tokens_file", None), ("changed", "log.level", None)}
+    assert daemon.tcp("GET", "/v1/status", token=old).status_code == 401
+    assert daemon.tcp("GET", "/v1/status", token=new).status_code == 200
+    daemon.backup("q")
+    quiet = len(daemon.log())
+    daemon.backup("p")
+    assert "level=info" not in daemon.log()[quiet:]
+    # A cluster that went and comes back as another one is that other one.
+    reloaded(daemon, {"policies": [jobs.policy(topic)], "clusters": [{"name": "source", "bootstrap": bootstrap}]})
+    reloaded(daemon, {"policies": [jobs.policy(topic), jobs.policy(topic, name="q", cluster="twin")],
+                      "clusters": [{"name": "source", "bootstrap": bootstrap}, {"name": "twin", "bootstrap": "127.0.0.1:1"}]})
+    assert daemon.api("POST", "/v1/backups", json={"policy": "q"}).status_code == 202
+    records.wait_until(lambda: re.search(r"127.0.0.1:1\b.*Connection refused", daemon.log()), "the other address to be asked")
+
+
+def test_a_token_without_admin_may_not_reload(new_topic, tidemarkd):
+    daemon = tidemarkd({"policies": [jobs.policy(new_topic())]}, start=False)
+    few = "tm_" + secrets.token_hex(20)
+    write_private(daemon.tokens_path, f"few read,operate,restore sha256:{hashlib.sha256(few.encode()).hexdigest()}\n")
+    daemon.start()
+    assert daemon.tcp("POST", "/v1/config/reload", json={}, token=few).status_code == 403
+    assert tidemark("reload", "--socket", daemon.socket).stdout == "nothing changed\n"
+    assert "configuration to be reloaded" in daemon.log()
+
+
+def test_a_storm_of_signals_while_backups_run(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    expected = [record(b"k%d" % n, b"v") for n in range(200)]
+    records.produce(bootstrap, topic, expected)
+    some = [jobs.policy(topic, name=f"p{n}", schedule="@every 1s") for n in range(4)]
+    daemon = tidemarkd({"policies": some})
+    for turn in range(60):
+        daemon.configure({"policies": some[:1 + turn % 4], "log": {"level": "info"}})
+        for _ in range(5):
+            daemon.reload()
+        if turn % 10 == 0:
+            daemon.get("/v1/status")
+    reloaded(daemon, {"policies": some})
+    assert policies(daemon) == {"p0", "p1", "p2", "p3"}
+    records.wait_until(lambda: daemon.get("/v1/policies/p0").get("last_success_at"), "a planned run")
+    last = daemon.get("/v1/policies/p0")["last_success_at"]
+    records.wait_until(lambda: daemon.get("/v1/policies/p0")["last_success_at"] > last, "planned runs to go on")
+    jobs.restore(daemon, name="p0", suffix=".restored")
+    assert records.difference(records.read_topic(bootstrap, topic), records.read_topic(bootstrap, topic + ".restored")) is None
+    daemon.reload()  # and in the middle of a stop
+    daemon.stop()
+
+
+def test_systemd_is_told_and_a_signal_before_the_start_is_over_is_not_lost(new_topic, tidemarkd, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        topic = new_topic()
+        daemon = tidemarkd({"policies": [jobs.policy(topic)]}, start=False)
+        daemon.start(env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        daemon.configure({"policies": [jobs.policy(topic), jobs.policy(topic, name="q")]})
+        daemon.reload()
+        told = []
+        while not told or not (told[-1].startswith("READY=1") and "2 policies" in told[-1]):
+            told.append(manager.recv(4096).decode())
+        assert [text.partition("\n")[0] for text in told] == ["READY=1", "RELOADING=1", "READY=1"]
+        assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", told[1])
+        assert policies(daemon) == {"p", "q"}
+
+
+def test_a_watched_config_map_is_taken_when_its_link_moves(new_topic, tidemarkd, tmp_path):
+    """Kubernetes writes another folder and turns a symbolic link to it."""
+    topic = new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(topic)], "server": {"watch_config": True}}, start=False)
+    whole = json.loads(daemon.config_path.read_text())
+    for number, names in ((1, ["p"]), (2, ["p", "q"])):
+        (tmp_path / f"v{number}").mkdir()
+        (tmp_path / f"v{number}" / "tidemark.yaml").write_text(
+            yaml.safe_dump(whole | {"policies": [jobs.policy(topic, name=name) for name in names]}))
+    (tmp_path / "data").symlink_to("v1")
+    daemon.config_path.unlink()
+    daemon.config_path.symlink_to(tmp_path / "data" / "tidemark.yaml")
+    daemon.start()
+    assert policies(daemon) == {"p"}
+    (tmp_path / "data.new").symlink_to("v2")
+    os.replace(tmp_path / "data.new", tmp_path / "data")
+    records.wait_until(lambda: policies(daemon) == {"p", "q"}, "the other configuration to be taken", 40)
+
+
+def test_paused_policies_stay_paused_and_due_runs_are_not_lost(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    one = jobs.policy(topic, schedule="@every 1s")
+    daemon = tidemarkd({"policies": [one]})
+    daemon.api("POST", "/v1/policies/p/pause", json={"reason": "work"})
+    reloaded(daemon, {"policies": [one | {"rpo": "1h"}, one | {"name": "q"}]})
+    assert daemon.get("/v1/policies/p")["paused"]["reason"] == "work"
+    assert "paused" not in daemon.get("/v1/policies/q")
+    records.wait_until(lambda: daemon.get("/v1/policies/q").get("last_success_at"), "a run of the new policy")
+    # A reload every few hundred milliseconds must not put planned runs off for ever.
+    begun = len(daemon.get("/v1/jobs?policy=q&limit=500")["items"])
+    for turn in range(30):
+        reloaded(daemon, {"policies": [one, one | {"name": "q", "rpo": f"{turn + 1}h"}]})
+    records.wait_until(lambda: len(daemon.get("/v1/jobs?policy=q&limit=500")["items"]) > begun, "planned runs to go on", 5)
