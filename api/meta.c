@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "openapi.h"
 #include "routes.h"
 
 enum { READY_RETRY_S = 5 };
@@ -44,6 +45,16 @@ void tm_meta_metrics(struct tm_request *request)
     }
     tm_metrics_render(&text);
     tm_request_answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", &text);
+}
+
+void tm_meta_openapi(struct tm_request *request)
+{
+    if (tm_problem_noted(request)) {
+        return;
+    }
+    struct tm_buf text = {0};
+    tm_buf_add_text(&text, tm_openapi);
+    tm_request_answer_text(request, 200, "application/json", &text);
 }
 
 static void answer_state(struct tm_request *request, const char *state)

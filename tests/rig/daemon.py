@@ -15,6 +15,7 @@ import time
 import requests
 
 from rig.kafka import HOST, free_ports
+from rig.openapi import document
 from rig.unix_http import unix_session
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -190,7 +191,7 @@ class Daemon:
     def api(self, method, path, json=None, **options):
         """A request over the Unix socket: the requests.Response, whatever its status."""
         options.setdefault("timeout", 90)
-        return self.session.request(method, f"http://tidemark{path}", json=json, **options)
+        return self.held_to_document(self.session.request(method, f"http://tidemark{path}", json=json, **options))
 
     def tcp(self, method, path, json=None, token=None, **options):
         """The same over TCP, with the token that may do everything, another one, or none (token="")."""
@@ -201,7 +202,14 @@ class Daemon:
         options.setdefault("timeout", 90)
         with requests.Session() as session:
             session.trust_env = False
-            return session.request(method, f"{self.url}{path}", json=json, headers=headers, **options)
+            answer = session.request(method, f"{self.url}{path}", json=json, headers=headers, **options)
+            return self.held_to_document(answer)
+
+    def held_to_document(self, answer):
+        """The answer, which has to be as the OpenAPI document says."""
+        if answer.request.method != "HEAD":
+            document(build_dir() / "api" / "openapi.json").check(answer.request.method, answer.request.url, answer)
+        return answer
 
     def get(self, path):
         """The body of a GET that has to succeed."""

@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bodies and answers of the API hold, in JSON Schema 2020-12, for api/openapi.py.
+
+Objects of answers may get more members later, and enums more values: readers ignore what they do not know.
+"""
+
+I64 = 2**63 - 1
+
+
+def ref(name):
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def text(about="", least=0, most=None, pattern=None, **more):
+    made = {"type": "string"} | ({"minLength": least} if least else {}) | ({"maxLength": most} if most else {})
+    return made | ({"pattern": pattern} if pattern else {}) | ({"description": about} if about else {}) | more
+
+
+def word(*words, about="", default=None):
+    made = {"type": "string", "enum": list(words)} | ({"description": about} if about else {})
+    return made | ({"default": default} if default is not None else {})
+
+
+def number(about="", least=0, most=I64, **more):
+    return {"type": "integer", "format": "int64", "minimum": least, "maximum": most} | ({"description": about} if about else {}) | more
+
+
+def flag(about="", **more):
+    return {"type": "boolean"} | ({"description": about} if about else {}) | more
+
+
+def real(about=""):
+    return {"type": "number"} | ({"description": about} if about else {})
+
+
+def array(items, about="", **more):
+    return {"type": "array", "items": items} | ({"description": about} if about else {}) | more
+
+
+def mapping(values, about="", **more):
+    return {"type": "object", "additionalProperties": values} | ({"description": about} if about else {}) | more
+
+
+def answer(required, **properties):
+    """An object of an answer: `required` is always there."""
+    names = required.split()
+    assert set(names) <= set(properties), set(names) - set(properties)
+    return {"type": "object", "properties": properties} | ({"required": names} if names else {})
+
+
+def body(required="", about="", **properties):
+    """An object of a request: nothing else is taken."""
+    made = answer(required, **properties) | {"additionalProperties": False}
+    return made | ({"description": about} if about else {})
+
+
+def either(*schemas, about=""):
+    return {"anyOf": list(schemas)} | ({"description": about} if about else {})
+
+
+NULL = {"type": "null"}
+TIME = {"type": "string", "format": "date-time", "description": "RFC 3339, in UTC, with milliseconds."}
+JOB_ID = text("A job.", pattern="^job_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+POINT_ID = text("A recovery point.", pattern="^rp_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
+POINT_WORD = text("A recovery point, or the newest one.", pattern="^(latest|rp_[0-7][0-9A-HJKMNP-TV-Z]{25})$")
+ANY_POINT = text("rp_..., or latest with `policy`.", pattern="^(latest|rp_[0-7][0-9A-HJKMNP-TV-Z]{25})$")
+DIGEST = text("Of a plan.", pattern="^sha256:[0-9a-f]{64}$")
+HEX32 = text(pattern="^[0-9a-f]{32}$")
+NAME = text("A name of the configuration.", least=1)
+WHEN = either(text("RFC 3339 with an offset, epoch milliseconds, -2h, 2h ago or now.", least=1), {"type": "integer"})
+DURATION = text("Like 90s, 5m, 24h, 7d.", pattern="^[1-9][0-9]{0,5}(ms|s|m|h|d)$")
+PARTITION = number("A partition.", 0, 2**31 - 1)
+TOPIC = text("A topic.", least=1, most=249)
+GAP_REASON = word("source-retention", "source-delete", "unknown", "skipped", "lost-in-vault", "corrupt-on-broker", "no-records")
+JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled")
+JOB_KINDS = ("backup", "restore", "verify", "retention", "delete", "import", "drill")
+
+PARAMETERS = {
+    "path policy": NAME, "path vault": NAME, "path hook": NAME,
+    "path id": text(least=1),
+    "cluster": text("Those of that cluster."), "policy": text("Those of that policy."), "topic": text("Those of that topic."),
+    "count": number("How many.", 1, 500, default=10),
+    "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(60s|[1-5]?[0-9]s|[1-5]?[0-9]{1,4}ms)$"),
+    "state": word(*JOB_STATES, about="Those in that state."),
+    "kind": word(*JOB_KINDS, about="Those of that kind."),
+    "since": text("Those of that time or later: RFC 3339, epoch milliseconds, -2h, 2h ago, now.", least=1),
+    "until": text("Those before that time.", least=1),
+    "limit": number("Rows of a page.", 1, 500, default=50),
+    "cursor": text("next_cursor of the page before; empty: the first page."),
+    "tag": text("Those with that tag."), "held": word("true", "false", about="Those whose hold is in force, or is not."),
+    "partition": PARTITION, "offset": number("The first at or above it."),
+}
+
+PROBLEM = answer(
+    "type title status instance",
+    type=text("/problems/SLUG", pattern="^/problems/[a-z-]+$"), title=text(), status=number(), detail=text(), instance=text(),
+    errors=array(answer("detail", pointer=text("JSON Pointer into the body."), parameter=text("Of the query."), detail=text(),
+                        allowed=array(text()))),
+    offset=number(), line=number(), column=number(), required_scope=text(), scopes=array(text()), kind=text(), name=text(),
+    similar=either(array(text()), text()), allow=either(array(text()), text()), job=text(), hold=text(), current_plan_digest=text(), current_etag=text(),
+    limit_bytes=number(), supported=either(array(text()), text()), header=text(), request_id=text(), vault=text(), cause=text(),
+    retry_after_seconds=number())
+
+NOTE = answer("code detail", code=text(), detail=text(), topic=text(), partition=PARTITION)
+HOLD = answer("", reason=text(), until=TIME)
+
+PROGRESS = answer(
+    "phase done_messages total_messages done_bytes total_bytes throughput_bytes_per_second partitions",
+    phase=word("queued", "planning", "reading", "committing", "creating", "producing", "proving", "checking", "repairing", "expiring",
+               "dropping", "merging", "sweeping", "importing", "done"),
+    done_messages=number(), total_messages=number(), done_bytes=number(), total_bytes=number(), done_ratio=real(),
+    throughput_bytes_per_second=number(), eta_seconds=number(),
+    partitions=answer("done running waiting failed", done=number(), running=number(), waiting=number(), failed=number()))
+
+JOB_ERROR = answer("type title status detail code", type=text(), title=text(), status=number(), detail=text(), code=text())
+
+BACKUP_RESULT = answer(
+    "unchanged topics_count partitions_count messages_count source_bytes stored_bytes deduplicated_bytes gaps_count",
+    recovery_point=POINT_ID, unchanged=flag(), topics_count=number(), partitions_count=number(), messages_count=number(),
+    source_bytes=number(), stored_bytes=number(), deduplicated_bytes=number(), gaps_count=number(), throttled_seconds=real(),
+    failures=array(ref("Note")))
+
+HELD = answer("cluster topic setting held state", cluster=text(), topic=text(), setting=text(), held=text(), original=text(),
+              state=word("held", "put-back", "left", "gone", "planned"), put_back_at=TIME, detail=text())
+
+RESTORED_TOPIC = answer("source target partitions_count messages_count source_bytes", source=text(), target=text(),
+                        partitions_count=number(), messages_count=number(), source_bytes=number())
+
+RESTORED_GROUP = answer(
+    "group target state", group=text(), target=text(), state=text(), detail=text(), offsets_count=number(),
+    offsets=array(answer("topic target target_partition", topic=text(), target=text(), partition=PARTITION, offset=number(),
+                         target_partition=PARTITION, target_offset=number(),
+                         found=word("exact", "next", "before", "end", "lowest"))))
+
+RESTORE_RESULT = answer(
+    "recovery_point target_cluster",
+    recovery_point=POINT_ID, target_cluster=text(), topics_count=number(), partitions_count=number(), messages_count=number(),
+    written_messages_count=number(), written_bytes=number(), proof=word("identical", "failed"), topics=array(ref("RestoredTopic")),
+    options={"type": "object", "description": "What was asked for, as it was understood."}, held=array(ref("Held")),
+    consumer_groups=array(ref("RestoredGroup")), failures=array(ref("Note")), policy=text(), result=word("passed", "failed"),
+    duration_seconds=real(),
+    checks=array(answer("name result", name=text(), result=word("passed", "failed"), detail=text(), expected=number(), actual=number(),
+                        partitions_count=number(), topics_count=number())),
+    max_bytes=number(), newest_per_partition=number())
+
+VERIFY_RESULT = answer(
+    "vault depth faults_count", vault=text(), depth=word("catalog", "scrub", "sample", "full"), packs_count=number(),
+    blocks_count=number(), messages_count=number(), read_bytes=number(), packs_left_count=number(), faults_count=number(),
+    findings_count=number(),
+    faults=array(answer("kind object", kind=text(), object=text(), block=number(), cluster_id=text(), topic=text(),
+                        incarnation=number(), partition=PARTITION, first_offset=number(), last_offset=number(),
+                        recovery_points_count=number(), detail=text())),
+    damaged_recovery_points=array(text()),
+    repairs=array(answer("object repaired", object=text(), repaired=flag(), kept_messages_count=number(),
+                         read_again_messages_count=number(), lost_offsets_count=number(), detail=text())))
+
+RETENTION_RESULT = answer(
+    "vault", vault=text(), points_removed_count=number(), points_kept_count=number(), packs_dropped_count=number(),
+    dropped_bytes=number(), packs_merged_count=number(), packs_made_count=number(), rewritten_bytes=number(),
+    objects_swept_count=number(), orphans_count=number(), reclaimed_bytes=number(), log_entries_removed_count=number())
+
+JOB = answer(
+    "id kind state requested_by created_at links",
+    id=JOB_ID, kind=word(*JOB_KINDS), state=word(*JOB_STATES), requested_by=text("schedule, or who asked."), request_id=text(),
+    created_at=TIME, started_at=TIME, finished_at=TIME, resumed_count=number(), policy=text(), cluster=text(), vault=text(),
+    recovery_point=text(), progress=ref("Progress"),
+    result=either(ref("BackupResult"), ref("RestoreResult"), ref("VerifyResult"), ref("RetentionResult"),
+                  answer("vault recovery_point", vault=text(), recovery_point=text()),
+                  answer("vault log_entries_count head_sequence", vault=text(), log_entries_count=number(), head_sequence=number())),
+    error=ref("JobError"), warnings=array(ref("Note")), links=answer("self", self=text(), cancel=text()))
+
+PAUSED = answer("since", since=TIME, until=TIME, reason=text(), by=text())
+
+POLICY = answer(
+    "name cluster vault topics timezone",
+    name=NAME, cluster=NAME, vault=NAME, topics=answer("include exclude", include=array(text()), exclude=array(text())),
+    schedule=text(), timezone=text(), jitter_seconds=real(), paused=ref("Paused"), interval_seconds=real(), rpo_seconds=real(),
+    newest_point=POINT_ID, newest_point_at=TIME, oldest_point_at=TIME, last_success_at=TIME, last_result=word(*JOB_STATES),
+    last_error=ref("JobError"), next_run_at=TIME, last_attempt_at=TIME, running_job=JOB_ID)
+
+STATES = word("breached", "losing", "gap", "never", "stale", "late", "paused", "ok")
+STATUS_ROW = answer(
+    "cluster policy state coverage_gap_offsets", cluster=text(), policy=text(), topic=text(), state=STATES, exposure_seconds=number(),
+    behind_messages=number(), coverage_gap_offsets=number(), retention_headroom_seconds=number(), open_transaction_seconds=number(),
+    rpo_seconds=real(), newest_point=POINT_ID, newest_point_at=TIME, oldest_point_at=TIME, last_success_at=TIME,
+    last_result=word(*JOB_STATES), last_error=ref("JobError"), next_run_at=TIME)
+
+STATUS = answer(
+    "as_of ok breached_count items", as_of=TIME, ok=flag(), breached_count=number(),
+    worst=answer("cluster policy state", cluster=text(), policy=text(), topic=text(), state=STATES, exposure_seconds=number(),
+                 rpo_seconds=real()),
+    items=array(ref("StatusRow")))
+
+RULES = array(word("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest",
+                   "held", "no_rule", "policy_not_configured"))
+
+POINT_LINE_OF = dict(
+    id=POINT_ID, policy=text(), cluster=text(), cluster_id=text(), vault=text(), state=word("complete", "partial", "damaged"),
+    captured_at=TIME, note=text(), tags=array(text()), hold=ref("Hold"), topics_count=number(), partitions_count=number(),
+    messages_count=number(), source_bytes=number(), kept_by=RULES)
+POINT_ALWAYS = "id policy cluster cluster_id vault state captured_at tags topics_count partitions_count messages_count source_bytes"
+POINT_LINE = answer(POINT_ALWAYS, **POINT_LINE_OF)
+GAP = answer("start_offset end_offset reason", start_offset=number(), end_offset=number(), reason=GAP_REASON)
+POINT_PARTITION = answer(
+    "partition start_offset end_offset status messages_count source_bytes holes_count gaps", partition=PARTITION, start_offset=number(),
+    end_offset=number(), last_stable_offset=number(), high_watermark=number(), status=word("whole", "failed", "not-reached"),
+    messages_count=number(), source_bytes=number(), holes_count=number(), holes_class=word("transactions", "compaction"),
+    earliest_record_at=TIME, latest_record_at=TIME, gaps=array(ref("Gap")), gaps_before=array(ref("Gap")))
+POINT = answer(
+    POINT_ALWAYS + " topics", **POINT_LINE_OF, earliest_record_at=TIME, latest_record_at=TIME,
+    topics=array(answer("name incarnation partitions", name=text(), incarnation=number(), topic_id=text(), replication_factor=number(),
+                        partitions=array(ref("PointPartition")), config=mapping(text()))),
+    consumer_groups=array(answer("group offsets", group=text(), offsets=array(
+        answer("topic partition offset", topic=text(), partition=PARTITION, offset=number(), metadata=text())))))
+
+CUT = {"type": "object", "additionalProperties": number(), "description": "Lengths of what was cut."}
+BYTES = either(text(), NULL)
+PEEKED = answer(
+    "recovery_point partition start_offset end_offset items", recovery_point=POINT_ID, topic=text(), partition=PARTITION,
+    start_offset=number(), end_offset=number(), next_offset=number(),
+    items=array(answer(
+        "topic partition offset", topic=text(), partition=PARTITION, offset=number(),
+        timestamp_ms=either({"type": "integer", "format": "int64"}, NULL), timestamp_type=either(text(), NULL), key=BYTES, key_base64=text(),
+        value=BYTES, value_base64=text(), headers_count=number(), truncated=CUT, leader_epoch=number(),
+        headers=array(answer("", name=text(), name_base64=text(), value=BYTES, value_base64=text(), truncated=CUT)))))
+
+PLAN = answer(
+    "plan_digest recovery_point resolved_at source counts_exact topics messages_count write_bytes warnings blocking",
+    plan_digest=DIGEST, recovery_point=POINT_ID, resolved_at=TIME,
+    source={"type": "object", "required": ["recovery_points"], "properties": {
+        "recovery_points": array(answer("id policy captured_at", id=POINT_ID, policy=text(), captured_at=TIME)),
+        "at": TIME, "as_of": word("record_time", "capture_time"), "from": TIME}},
+    counts_exact=flag(),
+    topics=array(answer("source target exists partitions_count messages_count source_bytes counts_exact gap_offsets actions",
+                        source=text(), target=text(), exists=flag(), partitions_count=number(), messages_count=number(),
+                        source_bytes=number(), counts_exact=flag(), gap_offsets=number(),
+                        actions=array(word("delete", "purge", "create", "append", "produce", "hold-retention")))),
+    messages_count=number(), write_bytes=number(),
+    groups=array(answer("group target offsets_count exists", group=text(), target=text(), offsets_count=number(), exists=flag())),
+    warnings=array(ref("Note")), blocking=array(ref("Note")))
+
+RETENTION_PLAN = answer(
+    "vault plan_digest remove_count keep_count freed_bytes points keep_data_changes_count space warnings", vault=text(),
+    plan_digest=DIGEST, remove_count=number(), keep_count=number(), freed_bytes=number(),
+    points=array(answer("recovery_point captured_at complete action kept_by", recovery_point=POINT_ID, policy=text(), cluster=text(),
+                        captured_at=TIME, complete=flag(), action=word("keep", "remove"), kept_by=RULES,
+                        removed_by=word("max_age", "no_rule_keeps_it"))),
+    keep_data_changes_count=number(),
+    space=answer("", **{name: number() for name in (
+        "packs_to_drop_count", "drop_bytes", "packs_in_grace_count", "in_grace_bytes", "packs_to_sweep_count", "sweep_bytes",
+        "orphans_count", "orphans_bytes", "packs_to_merge_count", "merge_bytes")}),
+    warnings=array(ref("Note")))
+
+VAULT = answer(
+    "name type where", name=NAME, type=word("disk", "s3"), where=text(), up=flag(), probed_at=TIME, detail=text(), vault_id=HEX32,
+    key_fingerprint=text(), key_ring=word("full", "writer"), head=text(), recovery_points_count=number(), packs_count=number(),
+    stored_bytes=number(), source_bytes=number(), reduction_ratio=real(), findings_count=number(), scrubbed_at=TIME,
+    capacity_bytes=number(), free_bytes=number())
+
+HOOK = answer(
+    "name format signed on policies queued_count", name=NAME, format=word("json", "healthchecks"), signed=flag(), on=array(text()),
+    policies=array(text()), queued_count=number(),
+    last=answer("at type ok", at=TIME, type=text(), status=number(), ok=flag(), error=text()))
+
+MAP_ROW = answer(
+    "topic partition first_offset last_offset target target_partition target_first_offset target_last_offset messages_count",
+    topic=text(), partition=PARTITION, first_offset=number(), last_offset=number(), target=text(), target_partition=PARTITION,
+    target_first_offset=number(), target_last_offset=number(), messages_count=number())
+
+
+def page(row):
+    return answer("items", items=array(ref(row)), next_cursor=text(), since=TIME, until=TIME)
+
+
+SCHEMAS = {
+    "Problem": PROBLEM, "Note": NOTE, "Hold": HOLD, "Progress": PROGRESS, "JobError": JOB_ERROR, "BackupResult": BACKUP_RESULT,
+    "Held": HELD, "RestoredTopic": RESTORED_TOPIC, "RestoredGroup": RESTORED_GROUP, "RestoreResult": RESTORE_RESULT,
+    "VerifyResult": VERIFY_RESULT, "RetentionResult": RETENTION_RESULT, "Job": JOB, "Jobs": page("Job"), "Paused": PAUSED,
+    "Policy": POLICY, "Policies": answer("items", items=array(ref("Policy"))),
+    "PlannedRuns": answer("policy items", policy=NAME, schedule=text(), timezone=text(), paused=ref("Paused"),
+                          items=array(answer("at local", at=TIME, local=text("By the clock of the policy's time zone.")))),
+    "StatusRow": STATUS_ROW, "Status": STATUS, "PointLine": POINT_LINE, "Points": page("PointLine"), "Gap": GAP,
+    "PointPartition": POINT_PARTITION, "Point": POINT, "Messages": PEEKED, "RestorePlan": PLAN, "RetentionPlan": RETENTION_PLAN,
+    "Vault": VAULT, "Vaults": answer("items", items=array(ref("Vault"))), "Hook": HOOK,
+    "Hooks": answer("items", items=array(ref("Hook"))), "HookTest": answer("hook status", hook=NAME, status=number()),
+    "OffsetMapRow": MAP_ROW, "OffsetMap": answer("items", items=array(ref("OffsetMapRow")), next_cursor=text()),
+    "Holds": answer("restore items", restore=JOB_ID, items=array(ref("Held"))),
+    "Reloaded": answer("changed changes", changed=flag(), changes=array(
+        answer("change path", change=word("added", "removed", "changed"), path=text(), name=text()))),
+    "Index": answer("name api version links", name=text(), api=text(), version=text(), links=mapping(text())),
+    "State": answer("status", status=word("live", "ready")),
+}
+
+TAGS = array(text(least=1, most=128), "Of the recovery point.", maxItems=64, uniqueItems=True)
+HOLD_BODY = body(about="Retention and deletion leave the point alone.",
+                 until=either(text("A time to come, or a duration from now on.", least=1), NULL),
+                 reason=either(text(most=1024), NULL))
+PATTERNS = array(text(least=1, most=512), uniqueItems=True)
+NAMES = mapping(text(least=1))
+WINDOW_TIMES = body("topic", topic=TOPIC, partition=PARTITION, **{"from": WHEN, "to": WHEN})
+WINDOW_OFFSETS = body("topic partition from_offset", topic=TOPIC, partition=PARTITION, from_offset=number("", 0, I64 - 1),
+                      to_offset=number("Behind the last.", 1))
+
+BODIES = {
+    "Empty": body(),
+    "BackupRequest": body(
+        "policy", policy=NAME, topics=array(TOPIC, "A part of the policy's.", minItems=1, uniqueItems=True), note=text(most=4096), tags=TAGS,
+        hold=HOLD_BODY, if_running=word("conflict", "join", default="conflict"), outside_window=flag(default=False)),
+    "RestoreRequest": body(
+        "source target",
+        source=body(recovery_point=POINT_WORD, policy=NAME, cluster=NAME, at=WHEN, as_of=word("record_time", "capture_time")),
+        topics=body(include=PATTERNS, exclude=PATTERNS,
+                    partitions=mapping(array(PARTITION, minItems=1, maxItems=10000))),
+        target=body("cluster", cluster=NAME, rename=NAMES, prefix=text(most=249), suffix=text(most=249)),
+        create_topics=word("missing", "never", "recreate", default="missing"),
+        existing=word("fail", "empty_only", "append", "purge", default="fail"),
+        retention=word("hold", "original", "hold_all", default="hold"), retention_hold_for=DURATION,
+        topic_configs=word("original", "broker", default="original"), on_gap=word("fail", "continue", default="fail"),
+        replication_factor=number("", 1, 32767), plan_digest=DIGEST,
+        consumer_groups=body(mode=word("none", "translate", "report", default="none"), groups=PATTERNS, rename=NAMES),
+        **{"from": WHEN}, windows=array(either(WINDOW_OFFSETS, WINDOW_TIMES), maxItems=1000),
+        skip=array(text("TOPIC/PARTITION@OFFSET or TOPIC/PARTITION@FIRST-LAST", pattern="^[A-Za-z0-9._-]+/[0-9]+@[0-9]+(-[0-9]+)?$"),
+                   maxItems=10000, uniqueItems=True),
+        subset=body("newest", newest=number("", 1)),
+        partitions=either(word("same", "hash"), mapping(number("", 0, 99999), minProperties=1)),
+        partition_count=number("", 1, 100000), confirm=array(TOPIC, uniqueItems=True),
+        headers=body(add_original_position=flag(default=False)), transactions=word("committed"), offsets=word("append"),
+        timestamps=word("preserve"),
+        limits=body(write_bytes_per_second=number("", 1024, 2**50), max_in_flight_partitions=number("", 1, 1000))),
+    "DrillRequest": body(
+        "policy", policy=NAME, recovery_point=POINT_WORD, target=body(cluster=NAME, prefix=text(most=249)), max_bytes=number(),
+        cleanup=flag(), allow_source=flag()),
+    "RetentionRequest": body(
+        "vault", vault=NAME, policies=array(text(least=1, most=64), minItems=1, uniqueItems=True), merge=flag(default=True),
+        plan_digest=DIGEST),
+    "VerificationRequest": body(
+        "vault", vault=NAME, depth=word("catalog", "scrub", "sample", "full", default="catalog"),
+        sample_ratio={"type": "number", "exclusiveMinimum": 0, "maximum": 1}, recovery_point=POINT_ID, repair=flag(default=False)),
+    "PauseRequest": body(until=either(text("A time to come, or a duration.", least=1), NULL), reason=text(most=1024)),
+    "PointPatch": {"minProperties": 1} | body(
+        note=either(text(most=4096), NULL), tags=either(TAGS, NULL), hold=either(HOLD_BODY, NULL)),
+}
+
+LINK = {"Link": text("The next page, where there is one.")}
+STARTED = {"Location": text("The job."), "Retry-After": {"type": "integer"}}
+KEY = {"Idempotency-Key": text("Sent again, the request is answered with the job that it made.", least=1, most=255, pattern="^[!-~]+$")}
+
+
+def json_of(name, about="Done", **more):
+    return {"about": about, "content": {"application/json": {"schema": ref(name)}}} | more
+
+
+def get(tag, summary, name, **more):
+    return {"tag": tag, "summary": summary, "answers": {200: json_of(name)}, "problems": [502]} | more
+
+
+def listed(tag, summary, name, **more):
+    return get(tag, summary, name, **more) | {"answers": {200: json_of(name, headers=LINK)}}
+
+
+def job(tag, summary, request, problems=(), **more):
+    return {"tag": tag, "summary": summary, "body": request, "headers": KEY, "problems": [409, 502, 507, *problems],
+            "answers": {200: json_of("Job", "It has ended, or was there already"),
+                        202: json_of("Job", "It is accepted", headers=STARTED)}} | more
+
+
+REPORT = {"about": "The job, or its report as a page where Accept names text/html first",
+          "content": {"application/json": {"schema": ref("Job")}, "text/html": {"schema": text()}}}
+OPTIONAL = {"body": "Empty", "body_required": False}
+
+OPERATIONS = {
+    "tm_meta_index": get("meta", "Version and links", "Index"),
+    "tm_meta_openapi": {"tag": "meta", "summary": "This document", "answers": {
+        200: {"about": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}}},
+    "tm_meta_metrics": {"tag": "meta", "summary": "Prometheus text, or OpenMetrics where Accept names it", "answers": {
+        200: {"about": "Metrics", "content": {"text/plain": {"schema": text()}, "application/openmetrics-text": {"schema": text()}}}}},
+    "tm_meta_livez": get("meta", "Does the process turn?", "State"),
+    "tm_meta_readyz": get("meta", "Does it take work?", "State"),
+    "tm_config_reload": {"tag": "meta", "summary": "Read the configuration again", "answers": {200: json_of("Reloaded")}} | OPTIONAL,
+    "tm_status_get": get("policies", "What would be lost now", "Status"),
+    "tm_policies_list": get("policies", "All policies", "Policies"),
+    "tm_policies_get": get("policies", "One policy", "Policy"),
+    "tm_policies_schedule": get("policies", "Its next planned runs", "PlannedRuns"),
+    "tm_policies_pause": get("policies", "Planned runs wait", "Policy", body="PauseRequest", body_required=False),
+    "tm_policies_resume": get("policies", "Planned runs go on", "Policy", **OPTIONAL),
+    "tm_backups_start": job("backups", "Back a policy up now", "BackupRequest"),
+    "tm_backups_list": listed("backups", "Backups, the newest first", "Jobs"),
+    "tm_points_list": listed("recovery points", "Recovery points, the newest first", "Points",
+                             query={"state": word("complete", "partial", "damaged")}),
+    "tm_points_get": get("recovery points", "One recovery point", "Point", not_modified=True,
+                         headers={"If-None-Match": text("An ETag, for 304.")},
+                         query={"policy": text("With the id latest: of that policy.")}) | {
+        "answers": {200: json_of("Point", headers={"ETag": text()})}},
+    "tm_points_patch": {"tag": "recovery points", "summary": "Change note, tags and hold", "body": "PointPatch",
+                        "types": ["application/merge-patch+json", "application/json"], "problems": [409, 412, 428, 502],
+                        "headers": {"If-Match": text("The point's ETag, or *.")},
+                        "answers": {200: json_of("Point", headers={"ETag": text()})}},
+    "tm_points_delete": job("recovery points", "Remove a recovery point", "Empty", body_required=False),
+    "tm_points_peek": get("recovery points", "Records of it", "Messages", required=("topic", "partition"),
+                          query={"topic": TOPIC, "limit": number("Records.", 1, 100, default=10),
+                                 "policy": text("With the id latest: of that policy.")}),
+    "tm_restores_plan": get("restores", "What a restore would do", "RestorePlan", body="RestoreRequest", problems=[409, 412, 502]),
+    "tm_restores_start": job("restores", "Restore", "RestoreRequest", [412]),
+    "tm_restores_list": listed("restores", "Restores, the newest first", "Jobs"),
+    "tm_restores_get": {"tag": "restores", "summary": "A restore, or its report", "answers": {200: REPORT}},
+    "tm_restores_offset_map": {"tag": "restores", "summary": "Where its records went", "answers": {
+        200: {"about": "Rows, as JSON or CSV", "content": {"application/json": {"schema": ref("OffsetMap")}, "text/csv": {"schema": text()}}}},
+        "query": {"limit": number("Rows.", 1, 10000, default=1000), "cursor": number("next_cursor of the page before.")}},
+    "tm_restores_holds": get("restores", "What it holds at its target", "Holds"),
+    "tm_restores_put_back": get("restores", "Put that back now", "Holds", problems=[409, 502], **OPTIONAL),
+    "tm_drills_start": job("drills", "Try a restore", "DrillRequest"),
+    "tm_drills_list": listed("drills", "Drills, the newest first", "Jobs"),
+    "tm_drills_get": {"tag": "drills", "summary": "A drill, or its report", "answers": {200: REPORT}},
+    "tm_jobs_list": listed("jobs", "Jobs, the newest first", "Jobs"),
+    "tm_jobs_get": get("jobs", "One job", "Job"),
+    "tm_jobs_cancel": {"tag": "jobs", "summary": "Stop it at its next safe point", "problems": [409], "answers": {202: json_of("Job")}} | OPTIONAL,
+    "tm_verifications_start": job("vaults", "Verify a vault", "VerificationRequest"),
+    "tm_vaults_import": job("vaults", "Make its catalog anew", "Empty", body_required=False),
+    "tm_retention_plan_route": get("vaults", "What retention would remove and free", "RetentionPlan", body="RetentionRequest",
+                                   problems=[409, 502]),
+    "tm_retention_run_route": job("vaults", "Remove and free it", "RetentionRequest", [412]),
+    "tm_vaults_list": get("vaults", "All vaults", "Vaults"),
+    "tm_vaults_get": get("vaults", "One vault", "Vault"),
+    "tm_vaults_probe": get("vaults", "Does it answer?", "Vault", problems=[502], **OPTIONAL),
+    "tm_hooks_list": get("hooks", "All hooks", "Hooks"),
+    "tm_hooks_test": get("hooks", "Send a test", "HookTest", problems=[502], **OPTIONAL),
+}
