@@ -42,7 +42,8 @@ def parameters(path, query, operation):
         about = operation.get("query", {}).get(name) or PARAMETERS[name]
         rows.append({"name": name, "in": "query", "required": name in operation.get("required", ()), "schema": about})
     for name, about in operation.get("headers", {}).items():
-        rows.append({"name": name, "in": "header", "schema": about})
+        needed = name in operation.get("required_headers", ())
+        rows.append({"name": name, "in": "header", "schema": about} | ({"required": True} if needed else {}))
     return rows
 
 

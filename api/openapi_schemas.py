@@ -66,9 +66,17 @@ POINT_WORD = text("A recovery point, or the newest one.", pattern="^(latest|rp_[
 ANY_POINT = text("rp_..., or latest with `policy`.", pattern="^(latest|rp_[0-7][0-9A-HJKMNP-TV-Z]{25})$")
 DIGEST = text("Of a plan.", pattern="^sha256:[0-9a-f]{64}$")
 HEX32 = text(pattern="^[0-9a-f]{32}$")
+# These are components of their own, so that whoever makes requests can say which names there are.
 NAME = text("A name of the configuration.", least=1)
-WHEN = either(text("RFC 3339 with an offset, epoch milliseconds, -2h, 2h ago or now.", least=1), {"type": "integer"})
-DURATION = text("Like 90s, 5m, 24h, 7d.", pattern="^[1-9][0-9]{0,5}(ms|s|m|h|d)$")
+POLICY_NAME, VAULT_NAME, CLUSTER_NAME, HOOK_NAME = ref("PolicyName"), ref("VaultName"), ref("ClusterName"), ref("HookName")
+AMOUNT = "[1-9][0-9]{0,3}(ms|s|m|h|d|w)"
+DAY = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,3})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
+WHEN_TEXT = text("RFC 3339 with an offset, 13 digits of epoch milliseconds, -2h, now-2h, 2h ago or now.",
+                 pattern=f"^(now|(now)?-{AMOUNT}|{AMOUNT} ago|1[0-9]{{12}}|{DAY}T{CLOCK})$")
+DURATION = text("Like 90s, 5m, 24h, 7d.", pattern=f"^{AMOUNT}$")
+TO_COME = text("A time to come, or a duration from now on.", pattern=f"^({AMOUNT}|2[1-9][0-9]{{12}}|{DAY}T{CLOCK})$")
+WHEN = either(ref("When"), {"type": "integer", "format": "int64", "description": "Epoch milliseconds."})
 PARTITION = number("A partition.", 0, 2**31 - 1)
 TOPIC = text("A topic.", least=1, most=249)
 GAP_REASON = word("source-retention", "source-delete", "unknown", "skipped", "lost-in-vault", "corrupt-on-broker", "no-records")
@@ -76,18 +84,17 @@ JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled"
 JOB_KINDS = ("backup", "restore", "verify", "retention", "delete", "import", "drill")
 
 PARAMETERS = {
-    "path policy": NAME, "path vault": NAME, "path hook": NAME,
+    "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME,
     "path id": text(least=1),
-    "cluster": text("Those of that cluster."), "policy": text("Those of that policy."), "topic": text("Those of that topic."),
+    "cluster": text("Those of that cluster.", 1), "policy": text("Those of that policy.", 1), "topic": text("Those of that topic.", 1),
     "count": number("How many.", 1, 500, default=10),
-    "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(60s|[1-5]?[0-9]s|[1-5]?[0-9]{1,4}ms)$"),
+    "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(0|(60|[1-5]?[0-9])s|(60000|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0)ms|[01]m|0[hdw])$"),
     "state": word(*JOB_STATES, about="Those in that state."),
     "kind": word(*JOB_KINDS, about="Those of that kind."),
-    "since": text("Those of that time or later: RFC 3339, epoch milliseconds, -2h, 2h ago, now.", least=1),
-    "until": text("Those before that time.", least=1),
+    "since": ref("When"), "until": ref("When"),
     "limit": number("Rows of a page.", 1, 500, default=50),
     "cursor": text("next_cursor of the page before; empty: the first page."),
-    "tag": text("Those with that tag."), "held": word("true", "false", about="Those whose hold is in force, or is not."),
+    "tag": text("Those with that tag.", 1), "held": word("true", "false", about="Those whose hold is in force, or is not."),
     "partition": PARTITION, "offset": number("The first at or above it."),
 }
 
@@ -293,50 +300,74 @@ SCHEMAS = {
 
 TAGS = array(text(least=1, most=128), "Of the recovery point.", maxItems=64, uniqueItems=True)
 HOLD_BODY = body(about="Retention and deletion leave the point alone.",
-                 until=either(text("A time to come, or a duration from now on.", least=1), NULL),
+                 until=either(ref("TimeToCome"), NULL),
                  reason=either(text(most=1024), NULL))
-PATTERNS = array(text(least=1, most=512), uniqueItems=True)
+PATTERNS = array(ref("TopicPattern"), uniqueItems=True)
+GROUP_PATTERNS = array(ref("GroupPattern"), uniqueItems=True)
 NAMES = mapping(text(least=1))
+AFFIX = text("Around the names of topics.", most=249, pattern="^[A-Za-z0-9._-]*$")
+RENAMES = mapping(text("A topic.", least=1, most=249, pattern="^[A-Za-z0-9._-]+$"))
 WINDOW_TIMES = body("topic", topic=TOPIC, partition=PARTITION, **{"from": WHEN, "to": WHEN})
 WINDOW_OFFSETS = body("topic partition from_offset", topic=TOPIC, partition=PARTITION, from_offset=number("", 0, I64 - 1),
                       to_offset=number("Behind the last.", 1))
 
+SOURCE = body(recovery_point=POINT_WORD, policy=POLICY_NAME, cluster=CLUSTER_NAME, at=WHEN, as_of=word("record_time", "capture_time")) | {
+    "dependentRequired": {"as_of": ["at"]},
+    "anyOf": [{"properties": {"recovery_point": False}}, {"properties": {"as_of": {"const": "record_time"}}}],
+    "oneOf": [{"required": ["policy"], "properties": {"cluster": False, "recovery_point": {"const": "latest"}}},
+              {"required": ["cluster"], "properties": {"policy": False, "recovery_point": {"const": "latest"}}},
+              {"required": ["recovery_point"], "properties": {
+                  "policy": False, "cluster": False, "recovery_point": {"pattern": "^rp_"}}}]}
+GROUPS = body(mode=word("none", "translate", "report", default="none"), groups=GROUP_PATTERNS, rename=NAMES) | {
+    "anyOf": [{"required": ["mode"], "properties": {"mode": {"enum": ["translate", "report"]}}},
+              {"properties": {"groups": False, "rename": False}}]}
+PARTITION_MAP = mapping(number("", 0, 99999), minProperties=1, propertyNames={"pattern": "^(0|[1-9][0-9]{0,4})$"})
+SPREAD = {"anyOf": [{"properties": {"partition_count": False}},
+                    {"required": ["partitions"], "properties": {"partitions": {"not": {"const": "same"}}}}]}
+HELD_FOR = {"anyOf": [{"properties": {"retention_hold_for": False}}, {"properties": {"retention": {"enum": ["hold", "hold_all"]}}}]}
+
 BODIES = {
+    "PolicyName": NAME, "VaultName": NAME, "ClusterName": NAME, "HookName": NAME, "When": WHEN_TEXT, "TimeToCome": TO_COME,
+    "TopicPattern": text("A name, a glob, or /a regular expression/.", least=1, most=512),
+    "GroupPattern": text("A name, a glob, or /a regular expression/.", least=1, most=512),
+    "IfMatch": text("The point's ETag, or *.", least=1, pattern='^(\\*|"[0-9a-f]{32}")$'),
     "Empty": body(),
     "BackupRequest": body(
-        "policy", policy=NAME, topics=array(TOPIC, "A part of the policy's.", minItems=1, uniqueItems=True), note=text(most=4096), tags=TAGS,
+        "policy", policy=POLICY_NAME, topics=array(TOPIC, "A part of the policy's.", minItems=1, uniqueItems=True), note=text(most=4096), tags=TAGS,
         hold=HOLD_BODY, if_running=word("conflict", "join", default="conflict"), outside_window=flag(default=False)),
-    "RestoreRequest": body(
-        "source target",
-        source=body(recovery_point=POINT_WORD, policy=NAME, cluster=NAME, at=WHEN, as_of=word("record_time", "capture_time")),
+    "RestoreRequest": {"allOf": [SPREAD, HELD_FOR]} | body(
+        "source target", source=SOURCE,
         topics=body(include=PATTERNS, exclude=PATTERNS,
                     partitions=mapping(array(PARTITION, minItems=1, maxItems=10000))),
-        target=body("cluster", cluster=NAME, rename=NAMES, prefix=text(most=249), suffix=text(most=249)),
+        target=body("cluster", cluster=CLUSTER_NAME, rename=RENAMES, prefix=AFFIX, suffix=AFFIX),
         create_topics=word("missing", "never", "recreate", default="missing"),
         existing=word("fail", "empty_only", "append", "purge", default="fail"),
         retention=word("hold", "original", "hold_all", default="hold"), retention_hold_for=DURATION,
         topic_configs=word("original", "broker", default="original"), on_gap=word("fail", "continue", default="fail"),
         replication_factor=number("", 1, 32767), plan_digest=DIGEST,
-        consumer_groups=body(mode=word("none", "translate", "report", default="none"), groups=PATTERNS, rename=NAMES),
+        consumer_groups=GROUPS,
         **{"from": WHEN}, windows=array(either(WINDOW_OFFSETS, WINDOW_TIMES), maxItems=1000),
-        skip=array(text("TOPIC/PARTITION@OFFSET or TOPIC/PARTITION@FIRST-LAST", pattern="^[A-Za-z0-9._-]+/[0-9]+@[0-9]+(-[0-9]+)?$"),
+        skip=array(text("TOPIC/PARTITION@OFFSET or TOPIC/PARTITION@FIRST-LAST", pattern="^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}@[0-9]{1,18}(-[0-9]{1,18})?$"),
                    maxItems=10000, uniqueItems=True),
         subset=body("newest", newest=number("", 1)),
-        partitions=either(word("same", "hash"), mapping(number("", 0, 99999), minProperties=1)),
+        partitions=either(word("same", "hash"), PARTITION_MAP),
         partition_count=number("", 1, 100000), confirm=array(TOPIC, uniqueItems=True),
         headers=body(add_original_position=flag(default=False)), transactions=word("committed"), offsets=word("append"),
         timestamps=word("preserve"),
         limits=body(write_bytes_per_second=number("", 1024, 2**50), max_in_flight_partitions=number("", 1, 1000))),
     "DrillRequest": body(
-        "policy", policy=NAME, recovery_point=POINT_WORD, target=body(cluster=NAME, prefix=text(most=249)), max_bytes=number(),
+        "policy", policy=POLICY_NAME, recovery_point=POINT_WORD, target=body(cluster=CLUSTER_NAME, prefix=AFFIX), max_bytes=number(),
         cleanup=flag(), allow_source=flag()),
     "RetentionRequest": body(
-        "vault", vault=NAME, policies=array(text(least=1, most=64), minItems=1, uniqueItems=True), merge=flag(default=True),
+        "vault", vault=VAULT_NAME, policies=array(POLICY_NAME, minItems=1, uniqueItems=True), merge=flag(default=True),
         plan_digest=DIGEST),
-    "VerificationRequest": body(
-        "vault", vault=NAME, depth=word("catalog", "scrub", "sample", "full", default="catalog"),
+    "VerificationRequest": {"allOf": [
+        {"anyOf": [{"properties": {"sample_ratio": False}}, {"required": ["depth"], "properties": {"depth": {"const": "sample"}}}]},
+        {"anyOf": [{"properties": {"recovery_point": False}}, {"required": ["depth"], "properties": {"depth": {"enum": ["sample", "full"]}}}]},
+    ]} | body(
+        "vault", vault=VAULT_NAME, depth=word("catalog", "scrub", "sample", "full", default="catalog"),
         sample_ratio={"type": "number", "exclusiveMinimum": 0, "maximum": 1}, recovery_point=POINT_ID, repair=flag(default=False)),
-    "PauseRequest": body(until=either(text("A time to come, or a duration.", least=1), NULL), reason=text(most=1024)),
+    "PauseRequest": body(until=either(ref("TimeToCome"), NULL), reason=text(most=1024)),
     "PointPatch": {"minProperties": 1} | body(
         note=either(text(most=4096), NULL), tags=either(TAGS, NULL), hold=either(HOLD_BODY, NULL)),
 }
@@ -359,7 +390,8 @@ def listed(tag, summary, name, **more):
 
 
 def job(tag, summary, request, problems=(), **more):
-    return {"tag": tag, "summary": summary, "body": request, "headers": KEY, "problems": [409, 502, 507, *problems],
+    takes = {"body": request} if request else {}
+    return takes | {"tag": tag, "summary": summary, "headers": KEY, "problems": [409, 502, 507, *problems],
             "answers": {200: json_of("Job", "It has ended, or was there already"),
                         202: json_of("Job", "It is accepted", headers=STARTED)}} | more
 
@@ -389,16 +421,16 @@ OPERATIONS = {
                              query={"state": word("complete", "partial", "damaged")}),
     "tm_points_get": get("recovery points", "One recovery point", "Point", not_modified=True,
                          headers={"If-None-Match": text("An ETag, for 304.")},
-                         query={"policy": text("With the id latest: of that policy.")}) | {
+                         query={"policy": text("With the id latest: of that policy.", 1)}) | {
         "answers": {200: json_of("Point", headers={"ETag": text()})}},
     "tm_points_patch": {"tag": "recovery points", "summary": "Change note, tags and hold", "body": "PointPatch",
                         "types": ["application/merge-patch+json", "application/json"], "problems": [409, 412, 428, 502],
-                        "headers": {"If-Match": text("The point's ETag, or *.")},
+                        "headers": {"If-Match": ref("IfMatch")}, "required_headers": ("If-Match",),
                         "answers": {200: json_of("Point", headers={"ETag": text()})}},
-    "tm_points_delete": job("recovery points", "Remove a recovery point", "Empty", body_required=False),
+    "tm_points_delete": job("recovery points", "Remove a recovery point", None),
     "tm_points_peek": get("recovery points", "Records of it", "Messages", required=("topic", "partition"),
                           query={"topic": TOPIC, "limit": number("Records.", 1, 100, default=10),
-                                 "policy": text("With the id latest: of that policy.")}),
+                                 "policy": text("With the id latest: of that policy.", 1)}),
     "tm_restores_plan": get("restores", "What a restore would do", "RestorePlan", body="RestoreRequest", problems=[409, 412, 502]),
     "tm_restores_start": job("restores", "Restore", "RestoreRequest", [412]),
     "tm_restores_list": listed("restores", "Restores, the newest first", "Jobs"),

@@ -205,23 +205,30 @@ static bool skip_digits(struct reader *rd)
     return rd->at > start;
 }
 
-/* Move past a number as RFC 8259 has it; false where reading stopped short of one. */
-static bool skip_number(struct reader *rd, bool *whole)
+/*
+ * Move past a number as RFC 8259 has it; false where reading stopped short of one. *whole becomes the length of an
+ * integer, sign and digits, which 2.0 is too (JSON Schema 2020-12, 6.1.1); 0: it is none.
+ */
+static bool skip_number(struct reader *rd, size_t *whole)
 {
+    const uint8_t *start = rd->at;
     rd->at += peek(rd) == '-' ? 1 : 0;
     if (!skip_digits(rd)) {
         return false;
     }
-    *whole = true;
+    *whole = (size_t)(rd->at - start);
     if (peek(rd) == '.') {
-        *whole = false;
-        rd->at++;
+        const uint8_t *fraction = ++rd->at;
         if (!skip_digits(rd)) {
             return false;
         }
+        while (fraction < rd->at && *fraction == '0') {
+            fraction++;
+        }
+        *whole = fraction == rd->at ? *whole : 0;
     }
     if (peek(rd) == 'e' || peek(rd) == 'E') {
-        *whole = false;
+        *whole = 0;
         rd->at++;
         rd->at += peek(rd) == '+' || peek(rd) == '-' ? 1 : 0;
         if (!skip_digits(rd)) {
@@ -236,7 +243,7 @@ static enum tm_code read_number(struct reader *rd, struct tm_json_value *value)
     struct tm_json_pos pos = here(rd);
     const uint8_t *start = rd->at;
     const uint8_t *digits = start + (*start == '-' ? 1 : 0);
-    bool whole = false;
+    size_t whole = 0;
     if (!skip_number(rd, &whole)) {
         return malformed(rd, "a digit is missing");
     }
@@ -245,13 +252,13 @@ static enum tm_code read_number(struct reader *rd, struct tm_json_value *value)
     }
 
     TM_BUF_OWN struct tm_buf text = {0};
-    tm_buf_add(&text, start, (size_t)(rd->at - start));
+    tm_buf_add(&text, start, whole > 0 ? whole : (size_t)(rd->at - start));
     struct tm_err too_large = {0};
-    if (whole && tm_slice_is(tm_buf_slice(&text), "-0")) {
+    if (whole > 0 && tm_slice_is(tm_buf_slice(&text), "-0")) {
         value->kind = TM_JSON_INT;
         return TM_OK;
     }
-    if (whole && tm_parse_i64(tm_buf_text(&text), &value->integer, &too_large) == TM_OK) {
+    if (whole > 0 && tm_parse_i64(tm_buf_text(&text), &value->integer, &too_large) == TM_OK) {
         value->kind = TM_JSON_INT;
         return TM_OK;
     }

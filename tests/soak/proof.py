@@ -5,6 +5,8 @@ by record with what Kafka held when the incarnation ended, and that with the jou
 from rig import jobs, records
 from soak.writers import number_of
 
+TWICE_WITHIN = 200  # records: what a producer has under way, and may send again
+
 
 class Mismatch(AssertionError):
     pass
@@ -38,22 +40,23 @@ def need(holds, text):
 
 
 def compare_journal(what, life, source):
-    """What Kafka holds against what it acknowledged, so that a fault of the rig is not taken for one of ours: each record at
-    its offset; beside them only what nobody knows of, and what Kafka wrote twice. Gives (doubtful, doubled)."""
+    """What Kafka holds against what it acknowledged, so that a fault of the rig is not taken for one of ours: each record is
+    there, in order; beside them only what nobody knows of, and what Kafka wrote twice. Gives (doubtful, doubled)."""
     doubtful = doubled = 0
     for partition, records_there in enumerate(source):
-        missing = {offset: one for (part, offset), one in life.stored.items() if part == partition}
-        known = {number_of(one): one for one in missing.values()}
+        wanted = {number: one for (part, number), one in life.stored.items() if part == partition}
+        seen = []
         for one in records_there:
-            if (acknowledged := missing.pop(one.offset, None)) is not None:
-                need(acknowledged.content() == one.content(), f"{what}/{partition}: {records.shown(one)} is not what was sent")
-                continue
-            twin, doubt = known.get(number_of(one)), life.doubts.get(number_of(one))
-            same = [other for other in (twin, doubt) if other is not None and other.content() == one.content()]
-            need(same, f"{what}/{partition}: nobody wrote {records.shown(one)}")
-            doubled += twin is not None
-            doubtful += twin is None
-        need(not missing, f"Kafka has lost {what}/{partition}@{min(missing, default=None)}")
+            sent = wanted.get(number_of(one), life.doubts.get(number_of(one)))
+            need(sent is not None, f"{what}/{partition}: nobody wrote {records.shown(one)}")
+            need(one.content() == sent.content(), f"{what}/{partition}: {records.shown(one)} is not what was sent")
+            again = number_of(one) in seen[-TWICE_WITHIN:]
+            need(again or not seen or number_of(one) > max(seen[-TWICE_WITHIN:]), f"{what}/{partition}: out of order: {records.shown(one)}")
+            doubled += again
+            doubtful += number_of(one) not in wanted and not again
+            seen.append(number_of(one))
+        missing = set(wanted) - set(seen)
+        need(not missing, f"Kafka has lost {what}/{partition}: {[wanted[one] for one in sorted(missing)[:3]]}")
     gone = [place for place in life.stored if place[0] >= len(source)]
     need(not gone, f"Kafka has lost {what}: {gone[:1]}")
     return doubtful, doubled
@@ -61,31 +64,29 @@ def compare_journal(what, life, source):
 
 def compare_compacted(what, life, restored, source):
     """Compaction takes what it likes of what has a later record of its key; all else is there, once and in order."""
-    offsets = {(partition, number_of(one)): offset for (partition, offset), one in life.stored.items()}
     for partition, there in enumerate(restored):
+        wanted = {number: one for (part, number), one in life.stored.items() if part == partition}
         found = []
         for one in there:
-            known = offsets.get((partition, number_of(one)))
+            known = wanted.get(number_of(one))
             need(known is not None or number_of(one) in life.doubts, f"{what}/{partition}: unknown {records.shown(one)}")
             if known is not None:
-                need(one.content() == life.stored[partition, known].content(), f"{what}/{partition}: {records.shown(one)}")
-                found.append(known)
+                need(one.content() == known.content(), f"{what}/{partition}: {records.shown(one)}")
+                found.append(number_of(one))
         need(all(left < right for left, right in zip(found, found[1:])), f"{what}/{partition}: twice, or out of order")
-        still = {offset for offset in (one.offset for one in source[partition]) if (partition, offset) in life.stored}
+        still = {number_of(one) for one in source[partition]} & set(wanted)
         need(still <= set(found), f"{what}/{partition}: Kafka holds {sorted(still - set(found))[:5]}, the restore does not")
-        last = {}
-        for (part, offset), one in sorted(life.stored.items()):
-            if part == partition:
-                last[one.key] = (offset, one)
-        for offset, one in last.values():
-            need(one.value is None or offset in found, f"{what}/{partition}: the last record of a key is missing: {one}")
+        last = {one.key: (number, one) for number, one in sorted(wanted.items())}
+        for number, one in last.values():
+            need(one.value is None or number in found, f"{what}/{partition}: the last record of a key is missing: {one}")
 
 
 def compare_kept(writer, source):
     """Of a compacted topic Kafka still holds what it likes; what it holds is what was sent."""
-    for (partition, offset), one in writer.life.stored.items():
-        there = {} if partition >= len(source) else {other.offset: other for other in source[partition]}
-        need(offset not in there or there[offset].content() == one.content(), f"{writer.topic}/{partition}@{offset} differs")
+    for partition, there in enumerate(source):
+        for one in there:
+            sent = writer.life.stored.get((partition, number_of(one)), writer.life.doubts.get(number_of(one)))
+            need(sent is not None and sent.content() == one.content(), f"{writer.topic}/{partition}: {records.shown(one)} differs")
 
 
 def prove_life(writer, life, restored, totals):

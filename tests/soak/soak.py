@@ -20,6 +20,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
@@ -232,7 +233,7 @@ class Soak:
                 self.cluster.move_leader(writer.topic, partition, 1)
         self.cluster.wait_leader(writer.topic, 1)
         writer.pause()
-        kept = writer.life.ends()
+        kept = dict(writer.life.stored)
         self.cluster.kill(2)
         self.cluster.wait_alone(writer.topic, 1)
         writer.resume()
@@ -358,7 +359,7 @@ def main():
     try:
         report = soak(options.minutes, seed)
     except Exception as error:
-        say(f"{type(error).__name__}: {error}")
+        say("".join(traceback.format_exception(error)))
         print("0 passed, 1 failed")
         return 1
     print(json.dumps(report, indent=2))

@@ -16,31 +16,29 @@ BATCH = 12
 
 
 class Life:
-    """A topic from its creation (or from an election that cut it off) on."""
+    """A topic from its creation (or from an election that cut it off) on.
 
-    def __init__(self, topic, number, before=()):
+    A record is known by its number. Offsets of delivery reports are taken for how far the topic has come, and for no
+    more: a batch that was sent again may be acknowledged as a duplicate, whose place librdkafka does not know, or, of
+    records behind the first, makes up (it counts on from -1).
+    """
+
+    def __init__(self, topic, number, stored=None, doubts=None):
         self.topic = topic
         self.number = number  # from 1, as incarnations are
-        self.stored = {(partition, one.offset): one for partition, one in before}
-        self.doubts = {}      # number: record; nobody knows whether these are in the log
+        self.stored = dict(stored or {})  # (partition, number): record; acknowledged
+        self.doubts = dict(doubts or {})  # number: record; nobody knows whether these are in the log
+        self.reached = {}     # partition: offset behind the last acknowledged record
         self.source = None    # the topic as Kafka held it when this life ended, a list a partition
 
-    def contents(self):
-        return list(self.stored.items())
+    def acknowledged(self, partition, one, offset):
+        self.stored[partition, number_of(one)] = one
+        if offset is not None:
+            self.reached[partition] = max(self.reached.get(partition, 0), offset + 1)
 
     def ends(self):
         """{partition: offset behind the last acknowledged record}"""
-        found = {}
-        for partition, offset in list(self.stored):
-            found[partition] = max(found.get(partition, 0), offset + 1)
-        return found
-
-    def begin_next(self, kept):
-        """What follows an election: all that lies below kept[partition] stays."""
-        before = [(partition, one) for (partition, offset), one in self.contents() if offset < kept.get(partition, 0)]
-        following = Life(self.topic, self.number + 1, before)
-        following.doubts = dict(self.doubts)
-        return following
+        return dict(self.reached)
 
 
 def number_of(one):
@@ -85,10 +83,10 @@ class Writer(threading.Thread):
         return record(key, value, headers, int(time.time() * 1000) - self.rng.randrange(10_000))
 
     def send(self, one, partition, noted):
-        """noted(partition, record with its offset or None) is called with what became of it."""
+        """noted(partition, record, whether it failed, its offset or None) is called with what became of it."""
         def delivered(error, message):
             self.failed_deliveries += error is not None
-            noted(partition, one._replace(offset=-1 if error else message.offset()))
+            noted(partition, one, error is not None, message.offset())
 
         def queued():
             try:
@@ -117,11 +115,11 @@ class Writer(threading.Thread):
     def write_some(self):
         life = self.life
 
-        def noted(partition, one):
-            if one.offset >= 0:
-                life.stored[partition, one.offset] = one
-            else:
+        def noted(partition, one, failed, offset):
+            if failed:
                 life.doubts[number_of(one)] = one
+            else:
+                life.acknowledged(partition, one, offset)
 
         for _ in range(self.rng.randrange(1, BATCH)):
             self.send(self.next_record(), self.rng.randrange(self.partitions), noted)
@@ -139,8 +137,8 @@ class Writer(threading.Thread):
         self.working.release()
 
     def begin_life(self, kept=None):
-        """While paused: the topic was made again, or (kept: {partition: offset}) cut off by an election."""
-        self.lives.append(Life(self.topic, self.life.number + 1) if kept is None else self.life.begin_next(kept))
+        """While paused: the topic was made again, or cut off by an election that left what `kept` acknowledged."""
+        self.lives.append(Life(self.topic, self.life.number + 1, kept, self.life.doubts if kept else None))
         self.client = None  # what it knew of sequence numbers is gone with the log
 
     def stop(self):
@@ -169,7 +167,7 @@ class TransactionalWriter(Writer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.committed = self.aborted = self.unknown = 0
-        self.doubtful = []  # of transactions: [(partition, record), ...]
+        self.doubtful = []  # of transactions: what became of each record
 
     def new_client(self):
         client = records.producer(self.bootstrap, transactional_id=self.topic, message_timeout_ms=240_000,
@@ -184,7 +182,7 @@ class TransactionalWriter(Writer):
             self.client.begin_transaction()
             for _ in range(self.rng.randrange(1, 3 * BATCH)):
                 self.send(self.next_record(), self.rng.randrange(self.partitions),
-                          lambda partition, one: written.append((partition, one)))
+                          lambda *what: written.append(what))
             if self.client.flush(300) != 0:
                 raise TimeoutError(f"{self.topic}: records that were never answered for")
         except KafkaException as error:
@@ -199,14 +197,15 @@ class TransactionalWriter(Writer):
                 self.aborted += 1
                 return
             repeat(lambda: self.client.commit_transaction(30))
-            assert all(one.offset >= 0 for _, one in written), "committed a record that was not delivered"
-            self.life.stored.update({(partition, one.offset): one for partition, one in written})
+            assert not any(failed for _, _, failed, _ in written), "committed a record that was not delivered"
+            for partition, one, _, offset in written:
+                self.life.acknowledged(partition, one, offset)
             self.committed += 1
         except KafkaException as error:
             if commit and not error.args[0].txn_requires_abort():
                 self.unknown += 1
                 self.doubtful.append(written)
-                self.life.doubts.update({number_of(one): one for _, one in written})
+                self.life.doubts.update({number_of(one): one for _, one, _, _ in written})
             self.abort(error)
 
     def abort(self, error):

@@ -11,7 +11,7 @@ from conftest import need_tool
 from rig.records import record
 from soak.proof import Mismatch, compare_compacted, compare_journal, prove_life
 from soak.soak import soak
-from soak.writers import Life
+from soak.writers import Life, number_of
 
 
 def numbered(offset, key=b"k", value=b"v"):
@@ -20,7 +20,7 @@ def numbered(offset, key=b"k", value=b"v"):
 
 def life_of(*written):
     life = Life("t", 1)
-    life.stored = {(0, one.offset): one for one in written}
+    life.stored = {(0, number_of(one)): one for one in written}
     return life
 
 
