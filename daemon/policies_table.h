@@ -62,6 +62,7 @@ struct tmd_policies {
 /* The topic's row; find: NULL where it has none. */
 struct topic_state *tmd_topic_find(struct policy *policy, const char *topic);
 struct topic_state *tmd_topic_add(struct policy *policy, const char *topic);
+void tmd_topics_clear(struct policy *policy);
 /* Why a run failed, as a policy keeps it, a copy; NULL for one that did not. */
 char *tmd_policy_error(enum tm_job_state state, const char *error);
 struct policy *tmd_policy_find(struct tmd *tmd, const char *name); /* NULL: none */

@@ -275,7 +275,7 @@ unsigned tmd_http_connections(const struct tmd *tmd);
 void tmd_http_take_tokens(struct tmd *tmd); /* those of the configuration from now on */
 void tmd_http_stop(struct tmd *tmd);
 void tmd_http_remove_socket(const struct tmd *tmd); /* its name, if it is ours */
-void tmd_http_free(struct tmd *tmd); /* once the loop has closed its handles */
+void tmd_http_free(struct tmd *tmd);                /* once the loop has closed its handles */
 
 /* notify.c: systemd's readiness protocol; nothing where NOTIFY_SOCKET is not set. */
 void tmd_notify(const char *state); /* "READY=1\nSTATUS=..." */
