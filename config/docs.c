@@ -11,6 +11,7 @@ enum { WIDTH = 98, INDENT = 2 };
 /* The example file ---------------------------------------------------------------------------- */
 
 static const char example_head[] =
+        "# yaml-language-server: $schema=/usr/share/doc/tidemark/tidemark.schema.json\n"
         "# tidemark.yaml: every option of this version. What is not written here has its default.\n"
         "# ${env:NAME}, ${env:NAME:-default}, ${file:/path} and ${credential:name} stand for "
         "values\n"
@@ -129,9 +130,11 @@ static const char reference_head[] =
         "\n"
         "<!-- Written by `tidemark-config-docs reference` from config/options.def: edit that. -->\n"
         "\n"
-        "One YAML file (JSON is YAML, too); `examples/tidemark.yaml` shows every option. The "
-        "smallest\n"
-        "that works:\n"
+        "One YAML file (JSON is YAML, too); `examples/tidemark.yaml` shows every option, and "
+        "editors learn\n"
+        "them from `tidemark.schema.json` (built in `build/config`, installed in "
+        "`/usr/share/doc/tidemark`).\n"
+        "The smallest that works:\n"
         "\n"
         "```yaml\n"
         "version: 1\n"

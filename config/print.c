@@ -13,8 +13,10 @@ int main(int argc, char **argv)
         tm_config_reference(&text);
     } else if (argc == 2 && strcmp(argv[1], "example") == 0) {
         tm_config_example(&text);
+    } else if (argc == 2 && strcmp(argv[1], "schema") == 0) {
+        tm_config_schema(&text);
     } else {
-        (void)fputs("usage: tidemark-config-docs reference|example\n", stderr);
+        (void)fputs("usage: tidemark-config-docs reference|example|schema\n", stderr);
         return EXIT_FAILURE;
     }
     return fputs(tm_buf_text(&text), stdout) >= 0 && fflush(stdout) == 0 ? EXIT_SUCCESS

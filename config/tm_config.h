@@ -302,5 +302,7 @@ bool tm_config_same_cluster(const struct tm_config_cluster *a, const struct tm_c
 /* Reference page (Markdown) and full example (YAML) from options.def; for the tools that write docs. */
 void tm_config_reference(struct tm_buf *out);
 void tm_config_example(struct tm_buf *out);
+/* The same as a JSON Schema (2020-12): names, kinds and ranges; what options say of each other is not in it. */
+void tm_config_schema(struct tm_buf *out);
 
 #endif
