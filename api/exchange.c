@@ -81,22 +81,40 @@ static void refuse_size(struct tm_request *request)
     tm_problem_send(request, 413, problem);
 }
 
+/* What a body may be, the usual first. */
+static const char *types_of(const struct tm_request *request)
+{
+    if (strcmp(request->route->pattern, "/v1/config/check") == 0) {
+        return "application/yaml text/yaml application/x-yaml application/json";
+    }
+    return strcmp(request->method, "PATCH") == 0 ? "application/json application/merge-patch+json"
+                                                 : "application/json";
+}
+
 static void check_body_headers(struct tm_request *request, int64_t length)
 {
     if (length > (int64_t)request->api->options.max_body) {
         refuse_size(request);
         return;
     }
-    bool patch = strcmp(request->method, "PATCH") == 0;
-    bool has_body = length != 0 && (patch || strcmp(request->method, "POST") == 0);
+    bool takes_body = strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0 &&
+                      strcmp(request->method, "DELETE") != 0;
     const char *type = tm_request_header(request, "Content-Type");
-    if (has_body && !is_type(type, "application/json") &&
-            !(patch && is_type(type, "application/merge-patch+json"))) {
-        struct tm_json *problem = tm_problem_begin(request, 415, "unsupported-media-type",
-                "send the body as \"Content-Type: application/json\"");
-        (void)tm_json_add(problem, "supported", tm_words_json("application/json"));
-        tm_problem_send(request, 415, problem);
+    const char *types = types_of(request);
+    if (length == 0 || !takes_body) {
+        return;
     }
+    size_t count = 0;
+    const char *const *all = tm_words_list(types, &request->arena, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (is_type(type, all[i])) {
+            return;
+        }
+    }
+    struct tm_json *problem = tm_problem_begin(request, 415, "unsupported-media-type",
+            tm_arena_fmt(&request->arena, "send the body as \"Content-Type: %s\"", all[0]));
+    (void)tm_json_add(problem, "supported", tm_words_json(types));
+    tm_problem_send(request, 415, problem);
 }
 
 static void refuse_method(struct tm_request *request, const char *allow)

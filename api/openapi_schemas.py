@@ -294,6 +294,9 @@ SCHEMAS = {
     "Holds": answer("restore items", restore=JOB_ID, items=array(ref("Held"))),
     "Reloaded": answer("changed changes", changed=flag(), changes=array(
         answer("change path", change=word("added", "removed", "changed"), path=text(), name=text()))),
+    "Checked": answer("valid findings", valid=flag(), findings=array(
+        answer("severity detail", severity=word("error", "warning"), line=number(), column=number(), detail=text()))),
+    "LogLevel": answer("level", level=word("error", "warning", "info", "debug"), until=TIME),
     "Index": answer("name api version links", name=text(), api=text(), version=text(), links=mapping(text())),
     "State": answer("status", status=word("live", "ready")),
 }
@@ -367,6 +370,8 @@ BODIES = {
     ]} | body(
         "vault", vault=VAULT_NAME, depth=word("catalog", "scrub", "sample", "full", default="catalog"),
         sample_ratio={"type": "number", "exclusiveMinimum": 0, "maximum": 1}, recovery_point=POINT_ID, repair=flag(default=False)),
+    "LogLevelRequest": body("level", level=word("error", "warning", "info", "debug"), **{"for": DURATION}),
+    "YamlText": text("A configuration."),
     "PauseRequest": body(until=either(ref("TimeToCome"), NULL), reason=text(most=1024)),
     "PointPatch": {"minProperties": 1} | body(
         note=either(text(most=4096), NULL), tags=either(TAGS, NULL), hold=either(HOLD_BODY, NULL)),
@@ -409,6 +414,10 @@ OPERATIONS = {
     "tm_meta_livez": get("meta", "Does the process turn?", "State"),
     "tm_meta_readyz": get("meta", "Does it take work?", "State"),
     "tm_config_reload": {"tag": "meta", "summary": "Read the configuration again", "answers": {200: json_of("Reloaded")}} | OPTIONAL,
+    "tm_config_check": {"tag": "meta", "summary": "Check a configuration", "answers": {200: json_of("Checked")}, "body": "YamlText",
+                        "body_required": False, "types": ["application/yaml"]},
+    "tm_config_log_level": {"tag": "meta", "summary": "Another level of the log, for a while", "answers": {200: json_of("LogLevel")},
+                            "body": "LogLevelRequest"},
     "tm_status_get": get("policies", "What would be lost now", "Status"),
     "tm_policies_list": get("policies", "All policies", "Policies"),
     "tm_policies_get": get("policies", "One policy", "Policy"),

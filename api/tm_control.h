@@ -13,6 +13,7 @@
 #define TM_API_TM_CONTROL_H
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "catalog/journal_map.h"
@@ -342,6 +343,11 @@ struct tm_control_ops {
             tm_done_policy done, void *arg);
     /* Read the configuration again: a document of what changed, or config-invalid, or restart-needed. */
     void (*reload)(void *self, const struct tm_caller *caller, tm_done_json done, void *arg);
+    /* What is wrong with that text as a configuration: a document. The text is copied. */
+    void (*check_config)(void *self, struct tm_slice text, tm_done_json done, void *arg);
+    /* Another level of the log, for a time or (0) until a restart or a reload. */
+    void (*log_level)(void *self, enum tm_log_level level, int64_t for_ms,
+            const struct tm_caller *caller, tm_done_json done, void *arg);
     /* At once: the next runs of the policy as planned, with what the clock there is ahead of UTC then. */
     size_t (*planned)(
             void *self, const char *policy, int64_t *at_ms, int64_t *offset_ms, size_t count);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "config_check.h"
 #include "control_vault.h"
 #include "hooks.h"
 #include "keys.h"
@@ -405,6 +406,8 @@ struct tm_control tmd_control(struct tmd *tmd)
             .release_key = tmd_control_release_key,
             .hooks = tmd_control_hooks,
             .reload = tmd_control_reload,
+            .check_config = tmd_control_check_config,
+            .log_level = tmd_control_log_level,
             .hook_test = tmd_control_hook_test,
             .pause = tmd_control_pause,
             .resume = tmd_control_resume,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/vec.h"
+#include "config_check.h"
 #include "drills.h"
 #include "errand.h"
 #include "jobs_table.h"
@@ -218,7 +219,7 @@ static void apply(struct tmd_reload *reload)
     *tm_vec_push(&reload->others) = reload->next; /* NOLINT(bugprone-sizeof-expression) */
     tmd->config = reload->next;
     tmd_keeper_ask(tmd, tell_keeper, NULL, reload->next);
-    tm_log_set_level(reload->next->log.level);
+    tmd_log_level_reset(tmd);
     tmd_http_take_tokens(tmd);
     tmd_policies_adopt(tmd);
     tmd_policies_load(tmd, policies_known);

@@ -142,6 +142,8 @@ def test_schemathesis_finds_nothing(mode, bootstrap, new_topic, tidemarkd, tmp_p
     document = json.loads(DOCUMENT.read_text())
     if mode == "positive":
         document = narrowed(document, topic, jobs.newest(daemon)["id"], job)
+    else:
+        del document["paths"]["/v1/config/check"]  # takes any text, and says what is wrong with it
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     seed = os.environ.get("TM_SEED") or "4711"  # one for CI, so that what it finds can be found again; other seeds by hand

@@ -253,3 +253,49 @@ def test_paused_policies_stay_paused_and_due_runs_are_not_lost(bootstrap, new_to
     for turn in range(30):
         reloaded(daemon, {"policies": [one, one | {"name": "q", "rpo": f"{turn + 1}h"}]})
     records.wait_until(lambda: len(daemon.get("/v1/jobs?policy=q&limit=500")["items"]) > begun, "planned runs to go on", 5)
+
+
+def checked(daemon, text, kind="application/yaml"):
+    return daemon.api("POST", "/v1/config/check", data=text.encode(), headers={"Content-Type": kind})
+
+
+def test_a_configuration_is_checked_before_it_is_there(new_topic, tidemarkd):
+    daemon = tidemarkd({"policies": [jobs.policy(new_topic())]})
+    good = daemon.config_path.read_text()
+    assert checked(daemon, good).json() == {"valid": True, "findings": []}
+    assert checked(daemon, "version: 1\nlog: {level: info}\n", "text/yaml; charset=utf-8").json()["valid"]
+    assert checked(daemon, '{"version": 1}', "application/json").json()["valid"]
+    answer = checked(daemon, "version: 1\nlog:\n  level: loud\npolices: []\nserver: {insecure_listen: true, listen: '0.0.0.0:1'}\n").json()
+    assert answer["valid"] is False
+    assert [(one["severity"], one.get("line"), one.get("column")) for one in answer["findings"]][:2] == [("error", 3, 10), ("error", 4, 1)]
+    assert 'did you mean "policies"' in answer["findings"][1]["detail"]
+    for text in ("", "{", "\x00", "a: &b c\n", "version: 1\n" * 3, "[" * 100, "x: " + "y" * 500_000):
+        answer = checked(daemon, text)
+        assert answer.status_code == 200 and answer.json()["valid"] is False and answer.json()["findings"], text[:20]
+    assert checked(daemon, "x" * 2_000_000).status_code == 413
+    assert checked(daemon, good, "text/plain").status_code == 415
+    # Nothing is opened for it, so nobody learns which files there are, or what is in them.
+    secret = "version: 1\nserver: {tokens_file: '${file:/etc/shadow}'}\nlog: {level: '${env:PATH}'}\n"
+    answer = checked(daemon, secret)
+    assert "/bin" not in answer.text and "root" not in answer.text
+    many = checked(daemon, "version: 1\n" + "".join(f"bad{number}: 1\n" for number in range(70))).json()["findings"]
+    assert len(many) == 51 and "20 more" in many[-1]["detail"]
+
+
+def test_the_log_level_changes_for_a_while(new_topic, tidemarkd):
+    daemon = tidemarkd({"policies": [jobs.policy(new_topic())], "log": {"level": "warning"}})
+    answer = daemon.api("PUT", "/v1/log-level", json={"level": "debug", "for": "2s"})
+    assert answer.status_code == 200 and answer.json()["level"] == "debug" and answer.json()["until"]
+    daemon.get("/v1/status")
+    assert "level=debug" in daemon.log() and 'msg="log level changed"' in daemon.log()
+    records.wait_until(lambda: "event=log.level" in daemon.log() or not daemon.get("/v1/status"), "the time to be over", 10)
+    quiet = len(daemon.log())
+    daemon.get("/v1/status")
+    assert daemon.log()[quiet:] == ""
+    assert "until" not in daemon.api("PUT", "/v1/log-level", json={"level": "debug"}).json()
+    daemon.api("PUT", "/v1/log-level", json={"level": "error", "for": "1h"})
+    reloaded(daemon, {"policies": [jobs.policy(new_topic())], "log": {"level": "info"}})
+    assert "event=config.reloaded" in daemon.log()
+    for body in ({}, {"level": "loud"}, {"level": "info", "for": "0"}, {"level": "info", "for": "soon"}, {"level": 3}, {"more": 1, "level": "info"}):
+        assert daemon.api("PUT", "/v1/log-level", json=body).status_code == 422, body
+    daemon.stop()
