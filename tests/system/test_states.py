@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon in states that it should not come into: a thousand jobs that wait, state of a newer version, a catalog that is locked,
+a vault that is away when it starts."""
+
+import re
+import secrets
+import sqlite3
+import time
+
+from rig import jobs, records
+from rig.records import record
+
+STATE_UNUSABLE = 4
+WAITING = 1000
+
+
+def slow_turns(daemon, longer_than="0.1"):
+    """Turns of the event loop that took longer, and how many there were."""
+    turns = dict(re.findall(r'^tidemark_event_loop_blocked_seconds_bucket{le="(.+)"} (\d+)$', daemon.api("GET", "/metrics").text, re.M))
+    return int(turns["+Inf"]) - int(turns[longer_than]), int(turns["+Inf"])
+
+
+def waiting(daemon, state="queued"):
+    found, cursor = [], ""
+    while cursor is not None:
+        page = daemon.get(f"/v1/jobs?state={state}&limit=500&cursor={cursor}")
+        found += page["items"]
+        cursor = page.get("next_cursor")
+    return found
+
+
+def test_a_thousand_queued_jobs_survive_a_kill_and_are_answered_for(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    # Another cluster by name, since what is asked of one that is being read waits behind its fetches, half a second each.
+    slow = jobs.policy(topic, name="slow", cluster="twin", limits={"read_bytes_per_second": 20_000})
+    daemon = tidemarkd({"policies": [jobs.policy(topic), slow], "log": {"level": "info"},
+                        "clusters": [{"name": "source", "bootstrap": bootstrap}, {"name": "twin", "bootstrap": bootstrap}],
+                        "jobs": {"max_running": 1, "max_queued": WAITING}})
+    point = daemon.backup("p")["result"]["recovery_point"]
+    records.produce(bootstrap, topic, [record(b"k", secrets.token_bytes(1000)) for _ in range(5000)])
+    daemon.api("POST", "/v1/backups", json={"policy": "slow"})  # keeps the only place for 250 s
+    begun = time.monotonic()
+    for number in range(WAITING):
+        answer = daemon.api("POST", "/v1/restores", json={
+            "source": {"recovery_point": point}, "target": {"cluster": "source", "suffix": f".{number}"}})
+        assert answer.status_code == 202, answer.text
+    took = time.monotonic() - begun
+    full = daemon.api("POST", "/v1/restores", json={
+        "source": {"recovery_point": point}, "target": {"cluster": "source", "suffix": ".more"}})
+    assert full.status_code == 503 and full.json()["type"] == "/problems/queue-full" and "Retry-After" in full.headers
+    ids = {job["id"] for job in waiting(daemon)}
+    assert len(ids) == WAITING
+    daemon.kill()
+    begun = time.monotonic()
+    daemon.start()
+    back = time.monotonic() - begun
+    records.wait_until(lambda: len(waiting(daemon)) >= WAITING - 1, "the jobs to be taken up again")
+    assert {job["id"] for job in waiting(daemon) + waiting(daemon, "running")} >= ids - {job["id"] for job in waiting(daemon, "succeeded")}
+    begun = time.monotonic()
+    for job in waiting(daemon):
+        answer = daemon.api("POST", f"/v1/jobs/{job['id']}/cancel")
+        assert answer.status_code in (202, 409), answer.text
+    gone = time.monotonic() - begun
+    records.wait_until(lambda: not waiting(daemon), "the queue to be empty", 60)
+    late, turns = slow_turns(daemon)
+    print(f"{WAITING} accepted in {took:.1f} s, taken up in {back:.1f} s, cancelled in {gone:.1f} s; {late} of {turns} turns over 100 ms")
+    assert back < 15 and late <= turns / 100
+    daemon.stop()
+
+
+def test_state_of_a_newer_version_is_refused_and_left_as_it_is(new_topic, tidemarkd):
+    daemon = tidemarkd({"policies": [jobs.policy(new_topic())]})
+    daemon.stop()
+    path = daemon.directory / "state" / "journal.db"
+    with sqlite3.connect(path) as journal:
+        version = journal.execute("PRAGMA user_version").fetchone()[0]
+        journal.execute(f"PRAGMA user_version = {version + 1}")
+    journal.close()
+    daemon.start(wait_ready=False)
+    assert daemon.wait() == STATE_UNUSABLE
+    assert f"newer version (schema {version + 1}, this one knows {version})" in daemon.log()
+    with sqlite3.connect(path) as journal:
+        assert journal.execute("PRAGMA user_version").fetchone()[0] == version + 1
+        journal.execute(f"PRAGMA user_version = {version}")
+    journal.close()
+    daemon.start()
+    daemon.stop()
+
+
+def test_a_locked_catalog_delays_and_loses_nothing(bootstrap, new_topic, tidemarkd):
+    """Somebody has it open in sqlite3 and holds a write lock, at the start and while a backup commits."""
+    topic = new_topic()
+    expected = [record(b"%d" % number, b"v") for number in range(50)]
+    records.produce(bootstrap, topic, expected)
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    records.produce(bootstrap, topic, [record(b"more", b"v")])
+    other = sqlite3.connect(daemon.directory / "state" / "catalog" / "local.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    job = daemon.api("POST", "/v1/backups", json={"policy": "p"}).json()
+    records.wait_until(lambda: daemon.get(f"/v1/jobs/{job['id']}")["state"] != "queued", "the run to begin")
+    assert daemon.get("/v1/status")["items"]  # what is asked meanwhile is answered
+    other.execute("ROLLBACK")
+    job = daemon.wait_job(job["id"])
+    if job["state"] == "failed":  # it waited as long as it waits; the next one makes it good
+        assert "locked" in job["error"]["detail"] or "busy" in job["error"]["detail"], job
+        daemon.backup("p")
+    jobs.restore(daemon, suffix=".restored")
+    assert records.difference(records.read_topic(bootstrap, topic), records.read_topic(bootstrap, topic + ".restored")) is None
+    other.execute("BEGIN IMMEDIATE")
+    daemon.kill()
+    daemon.start(timeout=60)
+    assert daemon.get("/v1/recovery-points?policy=p")["items"]
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.backup("p")
+
+
+def test_a_vault_that_is_away_at_the_start_is_used_once_it_is_there(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    daemon.stop()
+    vault = daemon.directory / "vault"
+    away = vault.rename(daemon.directory / "away")
+    daemon.start()
+    job = daemon.run_job("/v1/backups", {"policy": "p"})
+    assert job["state"] == "failed" and "mounted" in job["error"]["detail"], job
+    assert not vault.exists() or not any(vault.rglob("*")), "a vault was made where one was known"
+    if vault.exists():
+        vault.rmdir()
+    away.rename(vault)
+    records.produce(bootstrap, topic, [record(b"k", b"w")])
+    job = daemon.backup("p")
+    assert job["result"]["messages_count"] == 1
