@@ -114,7 +114,9 @@ static enum tm_code fill(
     } else if (options->socket == NULL && options->config != NULL) {
         TM_TRY(socket_of(options->config, &client->socket, err));
     } else {
-        client->socket = copy(options->socket != NULL ? options->socket : "/run/tidemark/api.sock");
+        const char *usual = cli_environment("TIDEMARK_SOCKET");
+        usual = usual != NULL && usual[0] != '\0' ? usual : "/run/tidemark/api.sock";
+        client->socket = copy(options->socket != NULL ? options->socket : usual);
     }
     if (options->token_file != NULL && !client->curl) {
         TM_TRY(read_token(options->token_file, &client->bearer, err));

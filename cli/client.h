@@ -19,7 +19,8 @@ struct cli_client_options {
     const char *server;     /* "https://HOST:PORT"; NULL: the socket */
     const char *token_file; /* needed with a server */
     const char *ca_file;
-    const char *socket; /* NULL: what `config` says, else /run/tidemark/api.sock */
+    const char *
+            socket; /* NULL: what `config` says, else $TIDEMARK_SOCKET, else /run/tidemark/api.sock */
     const char *config;
     bool curl;
 };
@@ -33,7 +34,8 @@ struct cli_client_options {
     }
 bool cli_client_option(struct cli_client_options *options, int option);
 #define CLI_CLIENT_HELP \
-    "  --socket PATH        the daemon's socket; default /run/tidemark/api.sock\n" \
+    "  --socket PATH        the daemon's socket; default $TIDEMARK_SOCKET, else " \
+    "/run/tidemark/api.sock\n" \
     "  --config FILE        or the socket that this configuration names\n" \
     "  --server URL         or a daemon elsewhere, with --token-file F [--ca-file F]\n" \
     "  --curl               print the curl command that does the same, and do nothing\n"
