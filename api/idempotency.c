@@ -51,12 +51,8 @@ static void answer(void *arg, struct tmd_key *held, const struct tm_job_view *jo
         return;
     }
     request->held = held;
-    request = tm_request_told(request);
+    request = tm_problem_told(request, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     request->route->handler(request);

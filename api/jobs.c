@@ -21,12 +21,8 @@ static const char kinds[] = "backup restore verify retention delete import drill
 static void list_done(void *arg, const struct tm_job_view *jobs, size_t count, bool more,
         const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     struct tm_json *list = tm_json_object();
@@ -77,12 +73,8 @@ static void job_done(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
     (void)created;
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     tm_request_answer_json(request, 200, tm_view_job(job));
@@ -132,12 +124,8 @@ static void cancel_done(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
     (void)created;
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     remember_job(request, job);
@@ -208,12 +196,8 @@ void tm_jobs_started(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
     tm_idempotency_release(tm_request_of(arg)); /* the journal knows it, or it made no job */
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     remember_job(request, job);

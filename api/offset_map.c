@@ -16,12 +16,8 @@ static bool wants_csv(const struct tm_request *request)
 
 static void told(void *arg, const char *text, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     struct tm_buf body = {0};

@@ -70,13 +70,8 @@ static void copy_mark(
 static void patched(
         void *arg, const struct tm_point_answer *answer, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
-    if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
-    } else {
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request != NULL) {
         tm_points_answer(request, answer);
     }
 }
@@ -84,12 +79,8 @@ static void patched(
 /* The point is known: is it the version that the client has seen? */
 static void seen(void *arg, const struct tm_point_answer *answer, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     struct tm_point_edit *edit = request->edit;

@@ -17,12 +17,8 @@
 static void list_done(
         void *arg, const struct tm_points_answer *answer, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     struct tm_json *list = tm_json_object();
@@ -133,13 +129,8 @@ void tm_points_answer(struct tm_request *request, const struct tm_point_answer *
 static void point_done(
         void *arg, const struct tm_point_answer *answer, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
-    if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
-    } else {
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request != NULL) {
         tm_points_answer(request, answer);
     }
 }

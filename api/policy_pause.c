@@ -14,13 +14,8 @@ enum { COUNT_DEFAULT = 10, COUNT_MAX = 500 };
 
 static void answer(void *arg, const struct tm_policy_view *policy, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
-    if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
-    } else {
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request != NULL) {
         tm_request_answer_json(request, 200, tm_view_policy(policy));
     }
 }

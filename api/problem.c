@@ -241,14 +241,20 @@ void tm_problem_not_found(
     tm_problem_send(request, 404, problem);
 }
 
-void tm_problem_or_json(void *arg, const char *json, const struct tm_problem *problem)
+struct tm_request *tm_problem_told(void *arg, const struct tm_problem *problem)
 {
     struct tm_request *request = tm_request_told(arg);
-    if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
+    if (request != NULL && problem != NULL) {
         tm_problem_answer(request, problem);
+        return NULL;
+    }
+    return request;
+}
+
+void tm_problem_or_json(void *arg, const char *json, const struct tm_problem *problem)
+{
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request == NULL) {
         return;
     }
     struct tm_buf body = {0};

@@ -42,6 +42,12 @@ struct tm_json *tm_problem_begin(
         const struct tm_request *request, int status, const char *slug, const char *detail);
 void tm_problem_send(struct tm_request *request, int status, struct tm_json *problem);
 
+/*
+ * First thing in a `done` (request.h): the request that still wants its answer. NULL: nobody waits any more, or
+ * there was a problem, which was its answer.
+ */
+struct tm_request *tm_problem_told(void *arg, const struct tm_problem *problem);
+
 /* The `done` of an answer that is JSON already, or a problem; `arg` is the request. */
 void tm_problem_or_json(void *arg, const char *json, const struct tm_problem *problem);
 

@@ -259,13 +259,11 @@ static void job_done(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem)
 {
     (void)created;
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
         return;
     }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
-    } else if (job->row.kind != request->report_kind) {
+    if (job->row.kind != request->report_kind) {
         tm_problem_not_found(request, tm_job_kind_name(request->report_kind), request->name, NULL);
     } else if (wants_page(request)) {
         answer_page(request, job);

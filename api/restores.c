@@ -112,13 +112,8 @@ static bool read_restore(struct tm_request *request, struct tm_restore_request *
 static void plan_done(
         void *arg, const struct tm_restore_plan *plan, const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
-    if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
-    } else {
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request != NULL) {
         tm_request_answer_json(request, 200, tm_view_plan(plan, request->restore));
     }
 }

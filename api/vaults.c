@@ -7,12 +7,8 @@
 static void list_done(void *arg, const struct tm_vault_view *vaults, size_t count,
         const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     struct tm_json *list = tm_json_object();
@@ -26,12 +22,8 @@ static void list_done(void *arg, const struct tm_vault_view *vaults, size_t coun
 static void one_done(void *arg, const struct tm_vault_view *vaults, size_t count,
         const struct tm_problem *problem)
 {
-    struct tm_request *request = tm_request_told(arg);
+    struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
-        return;
-    }
-    if (problem != NULL) {
-        tm_problem_answer(request, problem);
         return;
     }
     tm_assert(count == 1);

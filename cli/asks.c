@@ -71,6 +71,23 @@ int cli_ask_job(const struct cli_args *args, const struct cli_request *request,
     return status;
 }
 
+int cli_run_about(
+        const struct cli_command *command, const struct cli_about *about, int argc, char **argv)
+{
+    const struct cli_takes takes = {
+            .client = true, .options = about->job ? "wait no-wait" : "", .least = 1, .most = 1};
+    struct cli_args args = {0};
+    TM_BUF_OWN struct tm_buf path = {0};
+    int status;
+    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
+        return status;
+    }
+    struct cli_request request = {.method = about->method,
+            .path = cli_path(about->collection, args.operands[0], about->rest, &path)};
+    return about->job ? cli_ask_job(&args, &request, about->table)
+                      : cli_ask_and_print(&args, &request, about->table);
+}
+
 /* Lists -------------------------------------------------------------------------------------- */
 
 struct pages {

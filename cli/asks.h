@@ -27,6 +27,20 @@ int cli_ask_job(const struct cli_args *args, const struct cli_request *request,
 int cli_ask_list(const struct cli_args *args, const char *path, const struct cli_query *query,
         size_t query_count, void (*table)(const struct tm_json_value *whole));
 
+/*
+ * A command that takes one operand, what it is about, and asks one thing of it. With `job` the answer is a job, which is
+ * followed as cli_ask_job() does (it takes --no-wait then).
+ */
+struct cli_about {
+    const char *method;
+    const char *collection; /* "jobs" of /v1/jobs/OPERAND/cancel */
+    const char *rest;       /* "cancel"; NULL: nothing behind the operand */
+    void (*table)(const struct tm_json_value *whole); /* NULL: nothing is printed */
+    bool job;
+};
+int cli_run_about(
+        const struct cli_command *command, const struct cli_about *about, int argc, char **argv);
+
 /* {"text": value} of every option that was given more than once. */
 void cli_add_all(
         struct tm_json *body, const char *key, const struct cli_args *args, const char *option);

@@ -221,15 +221,9 @@ static const struct cli_takes one_job = {.client = true, .options = "", .least =
 
 static int run_jobs_show(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &one_job, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "GET", .path = cli_path("jobs", args.operands[0], NULL, &path)};
-    return cli_ask_and_print(&args, &request, print_job);
+    static const struct cli_about about = {
+            .method = "GET", .collection = "jobs", .table = print_job};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_jobs_show = {
@@ -282,15 +276,9 @@ const struct cli_command cli_jobs_watch = {
 
 static int run_jobs_cancel(const struct cli_command *command, int argc, char **argv)
 {
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &one_job, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "POST", .path = cli_path("jobs", args.operands[0], "cancel", &path)};
-    return cli_ask_and_print(&args, &request, print_job);
+    static const struct cli_about about = {
+            .method = "POST", .collection = "jobs", .rest = "cancel", .table = print_job};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_jobs_cancel = {

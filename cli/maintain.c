@@ -246,17 +246,12 @@ static void print_job(const struct tm_json_value *job)
 
 static int run_import(const struct cli_command *command, int argc, char **argv)
 {
-    static const struct cli_takes takes = {
-            .client = true, .options = "wait no-wait", .least = 1, .most = 1};
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {.method = "POST",
-            .path = cli_path("vaults", args.operands[0], "import-catalog", &path)};
-    return cli_ask_job(&args, &request, print_job);
+    static const struct cli_about about = {.method = "POST",
+            .collection = "vaults",
+            .rest = "import-catalog",
+            .table = print_job,
+            .job = true};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_vault_import = {

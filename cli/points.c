@@ -466,17 +466,9 @@ const struct cli_command cli_points_note = {
 
 static int run_points_delete(const struct cli_command *command, int argc, char **argv)
 {
-    static const struct cli_takes takes = {
-            .client = true, .options = "wait no-wait", .least = 1, .most = 1};
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "DELETE", .path = cli_path("recovery-points", args.operands[0], NULL, &path)};
-    return cli_ask_job(&args, &request, NULL);
+    static const struct cli_about about = {
+            .method = "DELETE", .collection = "recovery-points", .job = true};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_points_delete = {

@@ -67,16 +67,9 @@ static int run_list(const struct cli_command *command, int argc, char **argv)
 
 static int run_show(const struct cli_command *command, int argc, char **argv)
 {
-    static const struct cli_takes takes = {.client = true, .least = 1, .most = 1};
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "GET", .path = cli_path("policies", args.operands[0], NULL, &path)};
-    return cli_ask_and_print(&args, &request, print_policy);
+    static const struct cli_about about = {
+            .method = "GET", .collection = "policies", .table = print_policy};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 static int run_next(const struct cli_command *command, int argc, char **argv)
@@ -118,16 +111,9 @@ static int run_pause(const struct cli_command *command, int argc, char **argv)
 
 static int run_resume(const struct cli_command *command, int argc, char **argv)
 {
-    static const struct cli_takes takes = {.client = true, .least = 1, .most = 1};
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "POST", .path = cli_path("policies", args.operands[0], "resume", &path)};
-    return cli_ask_and_print(&args, &request, print_policy);
+    static const struct cli_about about = {
+            .method = "POST", .collection = "policies", .rest = "resume", .table = print_policy};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_policies_list = {

@@ -106,16 +106,9 @@ void cli_print_report(const struct tm_json_value *job)
 
 static int run_report(const struct cli_command *command, int argc, char **argv)
 {
-    static const struct cli_takes takes = {.client = true, .options = "", .least = 1, .most = 1};
-    struct cli_args args = {0};
-    TM_BUF_OWN struct tm_buf path = {0};
-    int status;
-    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
-        return status;
-    }
-    struct cli_request request = {
-            .method = "GET", .path = cli_path("jobs", args.operands[0], NULL, &path)};
-    return cli_ask_and_print(&args, &request, cli_print_report);
+    static const struct cli_about about = {
+            .method = "GET", .collection = "jobs", .table = cli_print_report};
+    return cli_run_about(command, &about, argc, argv);
 }
 
 const struct cli_command cli_report = {

@@ -98,10 +98,8 @@ void tmd_control_check_config(void *self, struct tm_slice text, tm_done_json don
     checking->arg = arg;
     tm_buf_add(&checking->text, text.at, text.len);
     if (!tmd_errand(self, check, checked, checking)) {
-        const struct tmd *tmd = self;
-        struct tm_problem problem = {.status = 503, .retry_after_s = 2};
-        problem.slug = tmd->draining ? "draining" : "queue-full";
-        (void)snprintf(problem.detail, sizeof(problem.detail), "too much is asked at once");
+        struct tm_problem problem;
+        tmd_errand_refused(self, "too much is asked at once", &problem);
         done(arg, NULL, &problem);
         tm_buf_done(&checking->text);
         free(checking);

@@ -119,15 +119,13 @@ static void committed(void *arg)
 static void vault_found(void *arg)
 {
     struct patching *patching = arg;
-    struct tm_problem problem = {.status = 503, .slug = "queue-full", .retry_after_s = 2};
+    struct tm_problem problem;
     char name[TM_ULID_NAME_MAX];
     if (patching->vault == NULL) {
         tmd_unknown(&problem, "recovery-point", tm_ulid_format(&patching->ulid, "rp_", name));
         end_patching(patching, &problem);
     } else if (!tmd_errand(patching->tmd, commit_work, committed, patching)) {
-        problem.slug = patching->tmd->draining ? "draining" : problem.slug;
-        (void)snprintf(
-                problem.detail, sizeof(problem.detail), "no recovery point can be changed now");
+        tmd_errand_refused(patching->tmd, "no recovery point can be changed now", &problem);
         end_patching(patching, &problem);
     }
 }

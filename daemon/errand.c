@@ -2,6 +2,7 @@
 #include "errand.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ERRANDS_MAX = 8 };
@@ -44,6 +45,13 @@ bool tmd_errand(struct tmd *tmd, void (*work)(void *arg), void (*done)(void *arg
     tm_assert(pthread_create(&errand->thread, NULL, run, errand) == 0);
     (void)pthread_setname_np(errand->thread, "errand");
     return true;
+}
+
+void tmd_errand_refused(const struct tmd *tmd, const char *detail, struct tm_problem *out)
+{
+    *out = (struct tm_problem){.status = 503, .retry_after_s = 2};
+    out->slug = tmd->draining ? "draining" : "queue-full";
+    (void)snprintf(out->detail, sizeof(out->detail), "%s", detail);
 }
 
 size_t tmd_errands(void)

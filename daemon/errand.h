@@ -14,6 +14,8 @@
  * called: there are too many of them, or the daemon is stopping.
  */
 bool tmd_errand(struct tmd *tmd, void (*work)(void *arg), void (*done)(void *arg), void *arg);
+/* The problem to answer after a false; `detail`: what cannot be done now. */
+void tmd_errand_refused(const struct tmd *tmd, const char *detail, struct tm_problem *out);
 size_t tmd_errands(void); /* going on now */
 
 #endif

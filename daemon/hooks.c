@@ -504,9 +504,7 @@ void tmd_control_hook_test(
     tm_json_add_str(data, "requested_by", caller->who);
     test->body = tmd_hook_body("hook.test", name, data);
     if (!tmd_errand(tmd, test_work, test_done, test)) {
-        problem = (struct tm_problem){.status = 503, .retry_after_s = 2};
-        problem.slug = tmd->draining ? "draining" : "queue-full";
-        (void)snprintf(problem.detail, sizeof(problem.detail), "too much is asked at once");
+        tmd_errand_refused(tmd, "too much is asked at once", &problem);
         done(arg, NULL, &problem);
         free(test->body);
         free(test);

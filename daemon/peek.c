@@ -89,15 +89,14 @@ static void find_work(struct tmd_keep *keep, void *arg)
 static void found(void *arg)
 {
     struct peeking *peeking = arg;
-    struct tm_problem problem = {.status = 503, .slug = "queue-full", .retry_after_s = 2};
+    struct tm_problem problem;
     char name[TM_ULID_NAME_MAX];
     if (peeking->vault == NULL) {
         tmd_unknown(
                 &problem, "recovery-point", tm_ulid_format(&peeking->request.point, "rp_", name));
         answer(peeking, &problem);
     } else if (!tmd_errand(peeking->tmd, work, worked, peeking)) {
-        problem.slug = peeking->tmd->draining ? "draining" : problem.slug;
-        (void)snprintf(problem.detail, sizeof(problem.detail), "no records can be read now");
+        tmd_errand_refused(peeking->tmd, "no records can be read now", &problem);
         answer(peeking, &problem);
     }
 }

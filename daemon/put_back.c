@@ -366,9 +366,7 @@ void tmd_control_put_back(void *self, const struct tm_id16 *job, const struct tm
     task->done = done;
     task->arg = arg;
     if (!tmd_errand(tmd, work, command_done, task)) {
-        problem = (struct tm_problem){.status = 503, .slug = "queue-full", .retry_after_s = 2};
-        problem.slug = tmd->draining ? "draining" : problem.slug;
-        (void)snprintf(problem.detail, sizeof(problem.detail), "nothing can be put back now");
+        tmd_errand_refused(tmd, "nothing can be put back now", &problem);
         done(arg, NULL, &problem);
         free_task(task);
     }
