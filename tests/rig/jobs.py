@@ -112,3 +112,10 @@ def wait_progress(daemon, job_id, messages):
         return job.get("progress", {}).get("done_messages", 0) >= messages
 
     records.wait_until(enough, f"{messages} messages of {job_id}")
+
+
+def wait_arrived(daemon, job_id, bootstrap, topic, messages):
+    """Until a running restore has put so much into a topic; its progress counts what was handed to the client, which a
+    kill takes with it."""
+    wait_progress(daemon, job_id, messages)
+    records.wait_until(lambda: sum(log_ends(bootstrap, topic).values()) >= messages, f"{messages} messages in {topic}")

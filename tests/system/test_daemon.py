@@ -205,9 +205,8 @@ def test_a_cancelled_backup_ends_soon_and_the_next_one_goes_on(bootstrap, slow):
 def test_a_cancelled_restore_ends_soon_and_leaves_a_prefix(bootstrap, slow):
     slow.backup("p")
     job = slow.api("POST", "/v1/restores", json=jobs.restore_body(suffix=".cancelled")).json()
-    jobs.wait_progress(slow, job["id"], 500)  # handed to the client: some of it has to arrive
     target = f"{slow.topic}.cancelled"
-    records.wait_until(lambda: sum(jobs.log_ends(bootstrap, target).values()) > 0, "the first records")
+    jobs.wait_arrived(slow, job["id"], bootstrap, target, 500)
     begun = time.monotonic()
     assert slow.api("POST", f"/v1/jobs/{job['id']}/cancel").status_code == 202
     job = slow.wait_job(job["id"])

@@ -277,7 +277,7 @@ def test_a_killed_restore_of_chosen_records_ends_with_each_of_them_once(tidemark
     count = sum(len(part) for part in expected)
     assert 8000 < count < 12000
     job = daemon.api("POST", "/v1/restores", json=body).json()
-    jobs.wait_progress(daemon, job["id"], count // 4)
+    jobs.wait_arrived(daemon, job["id"], bootstrap, f"{topic}.k", count // 4)
     daemon.kill()
     written = sum(jobs.log_ends(bootstrap, f"{topic}.k").values())
     assert 0 < written < count

@@ -119,7 +119,7 @@ def test_a_hashed_restore_that_is_killed_goes_on(bootstrap, target_broker, new_t
     job = daemon.api("POST", "/v1/restores", json=jobs.restore_body(
         cluster="target", suffix=".h", partitions="hash", partition_count=3,
         limits={"write_bytes_per_second": 500_000})).json()
-    jobs.wait_progress(daemon, job["id"], 5_000)
+    jobs.wait_arrived(daemon, job["id"], target, f"{topic}.h", 5_000)
     daemon.kill()
     daemon.start()
     job = daemon.wait_job(job["id"])
