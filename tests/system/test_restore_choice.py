@@ -271,7 +271,8 @@ def test_a_killed_restore_of_chosen_records_ends_with_each_of_them_once(tidemark
     daemon.backup("p")
     skip = [f"{topic}/0@{offset}-{offset + 2}" for offset in range(0, total // 2, 50)]
     body = jobs.restore_body(cluster="slow", suffix=".k", skip=skip) | {
-        "source": {"policy": "p", "at": middle}, "windows": [{"topic": topic, "from": middle - MINUTE // 2}]}
+        "source": {"policy": "p", "at": middle}, "windows": [{"topic": topic, "from": middle - MINUTE // 2}],
+        "limits": {"write_bytes_per_second": 60_000}}  # some seconds
     expected = chosen(bootstrap, topic, lambda number, one: middle - MINUTE // 2 <= one.timestamp < middle and not (
         number == 0 and one.offset % 50 < 3))
     count = sum(len(part) for part in expected)
