@@ -84,12 +84,13 @@ JOB_STATES = ("queued", "running", "succeeded", "partial", "failed", "cancelled"
 JOB_KINDS = ("backup", "restore", "verify", "retention", "delete", "import", "drill")
 
 PARAMETERS = {
-    "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME,
+    "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME, "path cluster": CLUSTER_NAME,
     "path id": text(least=1),
     "cluster": text("Those of that cluster.", 1), "policy": text("Those of that policy.", 1), "topic": text("Those of that topic.", 1),
     "count": number("How many.", 1, 500, default=10),
     "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(0|(60|[1-5]?[0-9])s|(60000|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0)ms|[01]m|0[hdw])$"),
     "state": word(*JOB_STATES, about="Those in that state."),
+    "q": text("Those whose name contains it.", 1), "protected": word("true", "false", about="Those that a policy selects, or the others."),
     "kind": word(*JOB_KINDS, about="Those of that kind."),
     "since": ref("When"), "until": ref("When"),
     "limit": number("Rows of a page.", 1, 500, default=50),
@@ -192,8 +193,18 @@ STATUS_ROW = answer(
     rpo_seconds=real(), newest_point=POINT_ID, newest_point_at=TIME, oldest_point_at=TIME, last_success_at=TIME,
     last_result=word(*JOB_STATES), last_error=ref("JobError"), next_run_at=TIME)
 
+CLUSTER = answer(
+    "name bootstrap policies", name=NAME, bootstrap=text(), policies=array(text()), up=flag("Did it answer the last look?"),
+    looked_at=TIME, detail=text("Why it did not."), cluster_id=text(), brokers_count=number(), topics_count=number(),
+    protected_topics_count=number(), unprotected_topics_count=number(), internal_topics_count=number("Kafka's own, not backed up."))
+
+CLUSTER_TOPIC = answer(
+    "name partitions_count internal protected policies", name=text(), partitions_count=number(), replication_factor=number(),
+    internal=flag(), protected=flag("Does a policy select it?"), policies=array(text()))
+
 STATUS = answer(
     "as_of ok breached_count items", as_of=TIME, ok=flag(), breached_count=number(),
+    unprotected_topics_count=number("Topics that no policy selects, once the clusters were looked at."),
     worst=answer("cluster policy state", cluster=text(), policy=text(), topic=text(), state=STATES, exposure_seconds=number(),
                  rpo_seconds=real()),
     items=array(ref("StatusRow")))
@@ -289,6 +300,8 @@ SCHEMAS = {
     "StatusRow": STATUS_ROW, "Status": STATUS, "PointLine": POINT_LINE, "Points": page("PointLine"), "Gap": GAP,
     "PointPartition": POINT_PARTITION, "Point": POINT, "Messages": PEEKED, "RestorePlan": PLAN, "RetentionPlan": RETENTION_PLAN,
     "Vault": VAULT, "Vaults": answer("items", items=array(ref("Vault"))), "Hook": HOOK,
+    "Cluster": CLUSTER, "Clusters": answer("items", items=array(ref("Cluster"))), "ClusterTopic": CLUSTER_TOPIC,
+    "ClusterTopics": page("ClusterTopic"),
     "Hooks": answer("items", items=array(ref("Hook"))), "HookTest": answer("hook status", hook=NAME, status=number()),
     "OffsetMapRow": MAP_ROW, "OffsetMap": answer("items", items=array(ref("OffsetMapRow")), next_cursor=text()),
     "Holds": answer("restore items", restore=JOB_ID, items=array(ref("Held"))),
@@ -419,6 +432,10 @@ OPERATIONS = {
     "tm_config_log_level": {"tag": "meta", "summary": "Another level of the log, for a while", "answers": {200: json_of("LogLevel")},
                             "body": "LogLevelRequest"},
     "tm_status_get": get("policies", "What would be lost now", "Status"),
+    "tm_clusters_list": get("clusters", "All clusters, as they were last seen", "Clusters"),
+    "tm_clusters_get": get("clusters", "One cluster, asked now", "Cluster"),
+    "tm_clusters_topics": get("clusters", "Its topics, asked now, and who backs them up", "ClusterTopics",
+                              query={"cursor": text("next_cursor of the page before.")}),
     "tm_policies_list": get("policies", "All policies", "Policies"),
     "tm_policies_get": get("policies", "One policy", "Policy"),
     "tm_policies_schedule": get("policies", "Its next planned runs", "PlannedRuns"),

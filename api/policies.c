@@ -102,7 +102,8 @@ static void add_worst(struct tm_json *status, const struct tm_status_row *row)
     }
 }
 
-static struct tm_json *view_status(const struct tm_status_row *const *rows, size_t count)
+static struct tm_json *view_status(
+        const struct tm_status_row *const *rows, size_t count, int64_t unprotected)
 {
     struct tm_json *status = tm_json_object();
     bool ok = count == 0 || strcmp(rows[0]->state, "ok") == 0;
@@ -113,6 +114,9 @@ static struct tm_json *view_status(const struct tm_status_row *const *rows, size
     tm_json_add_time(status, "as_of", tm_now_ms());
     tm_json_add_bool(status, "ok", ok);
     tm_json_add_int(status, "breached_count", breached);
+    if (unprotected >= 0) {
+        tm_json_add_int(status, "unprotected_topics_count", unprotected);
+    }
     if (!ok) {
         add_worst(status, rows[0]);
     }
@@ -144,5 +148,6 @@ void tm_status_get(struct tm_request *request)
         }
     }
     qsort(wanted, wanted_count, sizeof(const struct tm_status_row *), by_state);
-    tm_request_answer_json(request, 200, view_status(wanted, wanted_count));
+    int64_t unprotected = control->ops->unprotected(control->self);
+    tm_request_answer_json(request, 200, view_status(wanted, wanted_count, unprotected));
 }

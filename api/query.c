@@ -148,6 +148,12 @@ const char *tm_query_get(struct tm_request *request, const char *name)
     return value;
 }
 
+const char *tm_query_cursor(const struct tm_request *request)
+{
+    const char *value = find(request, "cursor");
+    return value != NULL && value[0] != '\0' ? value : NULL; /* scripts begin with an empty one */
+}
+
 int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent)
 {
     const char *value = tm_query_get(request, name);

@@ -61,7 +61,8 @@ int64_t tm_query_time(struct tm_request *request, const char *name, int64_t abse
 /* A number in [min, max]; `absent` where it is not given. */
 int64_t tm_query_int(
         struct tm_request *request, const char *name, int64_t absent, int64_t min, int64_t max);
-int64_t tm_query_wait_ms(struct tm_request *request); /* `wait`; 0: do not */
+const char *tm_query_cursor(const struct tm_request *request); /* as it is; NULL: from the first */
+int64_t tm_query_wait_ms(struct tm_request *request);          /* `wait`; 0: do not */
 
 struct tm_page {
     size_t limit;

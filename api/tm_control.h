@@ -189,6 +189,14 @@ struct tm_peek_request { /* GET /v1/recovery-points/{id}/messages */
     int64_t limit;
 };
 
+struct tm_topics_query { /* GET /v1/clusters/{cluster}/topics */
+    const char *cluster;
+    const char *contains; /* in the name; NULL: all */
+    int covered;          /* 1: those that a policy selects, 0: the others, -1: both */
+    const char *after;    /* names behind that one; NULL: from the first */
+    size_t limit;
+};
+
 struct tm_vault_request { /* a job of a vault: verify, retention, delete or import */
     const char *vault;
     const char *point; /* verify: its ranges alone, NULL for all; delete: "rp_..." */
@@ -331,6 +339,13 @@ struct tm_control_ops {
     /* Is there a job for this key already? What is held is given back once the request has made its job, or none. */
     void (*key)(void *self, const struct tm_key_request *request, tm_done_key done, void *arg);
     void (*release_key)(void *self, struct tmd_key *key);
+    /* A document of all clusters as they were last seen; of one, asked now; of a page of its topics, asked now. */
+    void (*clusters)(void *self, tm_done_json done, void *arg);
+    void (*cluster)(void *self, const char *name, tm_done_json done, void *arg);
+    void (*cluster_topics)(
+            void *self, const struct tm_topics_query *query, tm_done_json done, void *arg);
+    /* At once: topics that no policy selects, as last seen; -1: not known. */
+    int64_t (*unprotected)(void *self);
     /* A document of all hooks. */
     void (*hooks)(void *self, tm_done_json done, void *arg);
     /* Send a test: a document with the receiver's answer, or the problem hook-failed. */

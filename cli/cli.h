@@ -42,6 +42,7 @@ struct cli_command {
 
 extern const struct cli_command cli_backup;
 extern const struct cli_command cli_check_config;
+extern const struct cli_command cli_clusters;
 extern const struct cli_command cli_demo;
 extern const struct cli_command cli_demo_compare;
 extern const struct cli_command cli_drill_list;
@@ -79,6 +80,7 @@ extern const struct cli_command cli_retention_plan;
 extern const struct cli_command cli_retention_run;
 extern const struct cli_command cli_status_command;
 extern const struct cli_command cli_token_new;
+extern const struct cli_command cli_topics;
 extern const struct cli_command cli_vault_check;
 extern const struct cli_command cli_vault_import;
 extern const struct cli_command cli_vault_init;

@@ -42,6 +42,7 @@ const struct cli_command cli_version = {
 static const struct cli_command *const commands[] = {
         &cli_backup,
         &cli_check_config,
+        &cli_clusters,
         &cli_demo_compare,
         &cli_demo,
         &cli_drill_list,
@@ -79,6 +80,7 @@ static const struct cli_command *const commands[] = {
         &cli_retention_run,
         &cli_status_command,
         &cli_token_new,
+        &cli_topics,
         &cli_vault_check,
         &cli_vault_import,
         &cli_vault_init,

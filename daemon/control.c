@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "clusters.h"
 #include "config_check.h"
 #include "control_vault.h"
 #include "hooks.h"
@@ -376,6 +377,11 @@ static void restore(void *self, const struct tm_restore_request *request,
     tmd_plan(self, request, restore_planned, question);
 }
 
+static int64_t unprotected(void *self)
+{
+    return tmd_clusters_unprotected(self);
+}
+
 struct tm_control tmd_control(struct tmd *tmd)
 {
     static const struct tm_control_ops ops = {
@@ -404,6 +410,10 @@ struct tm_control tmd_control(struct tmd *tmd)
             .drill = tmd_control_drill,
             .key = tmd_control_key,
             .release_key = tmd_control_release_key,
+            .clusters = tmd_control_clusters,
+            .cluster = tmd_control_cluster,
+            .cluster_topics = tmd_control_cluster_topics,
+            .unprotected = unprotected,
             .hooks = tmd_control_hooks,
             .reload = tmd_control_reload,
             .check_config = tmd_control_check_config,

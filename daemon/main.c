@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "clusters.h"
 #include "drills.h"
 #include "errand.h"
 #include "hooks.h"
@@ -178,6 +179,7 @@ static void stop(uv_signal_t *handle, int number)
     tmd_upkeep_stop(tmd);
     tmd_put_back_stop(tmd);
     tmd_drills_stop(tmd);
+    tmd_clusters_stop(tmd);
     tmd_hooks_stop(tmd);
     tmd_reload_stop(tmd);
     tmd_jobs_stop(tmd);
@@ -228,6 +230,7 @@ static void policies_known(struct tmd *tmd)
     tmd_upkeep_start(tmd);
     tmd_put_back_start(tmd);
     tmd_drills_start(tmd);
+    tmd_clusters_start(tmd);
     tmd_policy_metrics(tmd);
     tmd_hooks_daemon(tmd, TM_HOOK_DAEMON_STARTED);
     tmd_hooks_start(tmd);
@@ -327,6 +330,7 @@ static enum tm_code start(struct tmd *tmd, struct tm_err *err)
     tmd->put_back = tmd_put_back_new(tmd);
     tmd->drills = tmd_drills_new(tmd);
     tmd->hooks = tmd_hooks_new(tmd);
+    tmd->clusters = tmd_clusters_new(tmd);
     TM_TRY(tmd_keeper_start(tmd, err));
     TM_TRY(tmd_http_start(tmd, err));
     tmd_jobs_resume(tmd, jobs_known);
@@ -353,6 +357,7 @@ static int serve(struct tm_config *config, const char *path)
     tmd_upkeep_free(tmd->upkeep);
     tmd_put_back_free(tmd->put_back);
     tmd_drills_free(tmd->drills);
+    tmd_clusters_free(tmd->clusters);
     tmd_hooks_free(tmd->hooks);
     tmd_jobs_free(tmd->jobs);
     tm_pool_free(tmd->workers);

@@ -12,6 +12,7 @@
 #include "base/metrics.h"
 #include "base/vec.h"
 #include "config_check.h"
+#include "clusters.h"
 #include "drills.h"
 #include "errand.h"
 #include "jobs_table.h"
@@ -179,6 +180,7 @@ static void pauses_known(struct tmd *tmd)
     }
     tmd_policies_start(tmd);
     tmd_drills_start(tmd);
+    tmd_clusters_start(tmd);
     tmd_policy_metrics(tmd);
     tmd_jobs_pump(tmd); /* there may be room for more now */
     succeed(tmd->reload);

@@ -52,6 +52,7 @@ struct tmd {
     struct tmd_put_back *put_back;
     struct tmd_drills *drills;
     struct tmd_hooks *hooks;
+    struct tmd_clusters *clusters;
     struct tmd_http *http;
     struct tmd_reload *reload;
     struct tmd_question_list questions;

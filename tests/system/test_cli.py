@@ -23,9 +23,9 @@ SAME = [
     record(b"", None, [("c", b"")], NOW - 5),
 ]
 COMMANDS = [
-    "backup", "check-config", "demo", "demo compare", "jobs cancel", "jobs list", "jobs show", "jobs watch", "key add",
+    "backup", "check-config", "clusters", "demo", "demo compare", "jobs cancel", "jobs list", "jobs show", "jobs watch", "key add",
     "key fingerprint", "key list", "key new", "key remove", "key rotate", "points delete", "points hold", "points list",
-    "points note", "points show", "points unhold", "retention plan", "retention run", "status", "token new",
+    "points note", "points show", "points unhold", "retention plan", "retention run", "status", "token new", "topics",
     "vault check", "vault import-catalog", "vault init", "vault list", "vault merge", "vault probe", "vault rebuild-log",
     "vault repair", "vault scrub", "vault stats", "verify", "version"]
 FAILED, USE, REFUSED, MISSING, CONFLICT, DIFFERENT = 1, 2, 3, 7, 8, 9

@@ -90,6 +90,8 @@ ALERTS = {
                              f'tidemark_drill_runs_total{{{POLICY},result="failure"}}': "0x100"}),
     "TidemarkConfigReloadRefused": ({'tidemark_config_last_reload_successful{instance="i"}': "0x100"},
                                     {'tidemark_config_last_reload_successful{instance="i"}': "1x100"}),
+    "TidemarkTopicsUnprotected": ({'tidemark_topics_unprotected{kafka_cluster="c"}': "3x100"},
+                                  {'tidemark_topics_unprotected{kafka_cluster="c"}': "0x100"}),
     "TidemarkLoopBlocked": (
         {'tidemark_event_loop_blocked_seconds_count{instance="i",job="tidemark"}': "0+100x100",
          'tidemark_event_loop_blocked_seconds_bucket{instance="i",job="tidemark",le="0.25"}': "0+99x100"},

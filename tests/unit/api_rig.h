@@ -364,7 +364,44 @@ static inline void fake_offset_map(
     done(arg, "{\"items\":[]}", fake->problem);
 }
 
+static inline int64_t fake_unprotected(void *self)
+{
+    (void)self;
+    return 7;
+}
+
+static inline void fake_clusters(void *self, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    SAY(fake, "%s", "clusters");
+    fake->calls++;
+    done(arg, "{\"items\":[]}", fake->problem);
+}
+
+static inline void fake_cluster(void *self, const char *name, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    SAY(fake, "cluster %s", name);
+    fake->calls++;
+    done(arg, "{\"items\":[]}", fake->problem);
+}
+
+static inline void fake_cluster_topics(
+        void *self, const struct tm_topics_query *query, tm_done_json done, void *arg)
+{
+    struct fake *fake = self;
+    SAY(fake, "topics of %s contains=%s covered=%d after=%s limit=%zu", query->cluster,
+            query->contains != NULL ? query->contains : "-", query->covered,
+            query->after != NULL ? query->after : "-", query->limit);
+    fake->calls++;
+    done(arg, "{\"items\":[]}", fake->problem);
+}
+
 static const struct tm_control_ops fake_ops = {
+        .unprotected = fake_unprotected,
+        .clusters = fake_clusters,
+        .cluster = fake_cluster,
+        .cluster_topics = fake_cluster_topics,
         .offset_map = fake_offset_map,
         .policies = fake_policies,
         .status = fake_status,

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "clusters.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "errand.h"
+#include "policy/select.h"
+
+enum {
+    FIRST_MS = 10 * 1000,
+    EVERY_MS = 5 * 60 * 1000,
+    AGAIN_MS = 2 * 1000, /* the look before it is still at it */
+    SLICE_MS = 500,      /* between two looks at whether the daemon stops */
+    SLICES = 10,
+};
+
+/* A cluster at the last look. */
+struct seen {
+    char *name;
+    int64_t looked_ms;
+    char *why; /* it gave no answer; NULL: it did, and the rest is known */
+    char *id;  /* NULL: it does not tell */
+    int32_t brokers;
+    int64_t topics;
+    int64_t covered;
+    int64_t bare;     /* that no policy selects, */
+    int64_t internal; /* but for Kafka's own */
+};
+typedef TM_VEC(struct seen) seen_list;
+
+struct tmd_clusters {
+    uv_timer_t timer;
+    seen_list seen;
+    bool looking; /* by the timer */
+    atomic_bool over;
+};
+
+struct look {
+    struct tmd *tmd;
+    const struct tm_config *config; /* of when it began */
+    struct tm_arena arena;
+    const struct tm_config_cluster *one; /* NULL: all that a policy reads */
+    const struct tm_topics_query *query; /* its topics; NULL: only what is known of it */
+    struct tm_topic_list list;           /* of the last cluster looked at */
+    seen_list found;
+    char *text;
+    struct tm_err err; /* of the last cluster */
+    tm_done_json done;
+    void *arg;
+};
+
+static void seen_done(struct seen *seen)
+{
+    free(seen->name);
+    free(seen->why);
+    free(seen->id);
+}
+
+static void seen_list_done(seen_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        seen_done(&list->at[i]);
+    }
+    tm_vec_done(list);
+}
+
+static char *copy(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(tm_xalloc(size, 1), text, size);
+}
+
+static const struct seen *find_seen(const struct tmd_clusters *clusters, const char *name)
+{
+    for (size_t i = 0; i < clusters->seen.count; i++) {
+        if (strcmp(clusters->seen.at[i].name, name) == 0) {
+            return &clusters->seen.at[i];
+        }
+    }
+    return NULL;
+}
+
+/* Looking: on the errand's thread -------------------------------------------------------------- */
+
+static bool selects(const struct tm_config_policy *policy, const struct tm_config_cluster *cluster,
+        const char *topic)
+{
+    return policy->cluster == cluster && tm_select_matches(policy->select, topic);
+}
+
+static bool is_protected(const struct look *look, const struct tm_config_cluster *cluster,
+        const struct tm_topic_info *topic)
+{
+    for (size_t i = 0; i < look->config->policy_count; i++) {
+        if (selects(&look->config->policies[i], cluster, topic->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Kafka's own. What a schema registry keeps in a topic is not: without it the rest cannot be read. */
+static bool is_internal(const struct tm_topic_info *topic)
+{
+    return topic->internal || strncmp(topic->name, "__", 2) == 0;
+}
+
+static void count_topics(
+        const struct look *look, const struct tm_config_cluster *cluster, struct seen *seen)
+{
+    seen->topics = (int64_t)look->list.count;
+    for (size_t i = 0; i < look->list.count; i++) {
+        const struct tm_topic_info *topic = &look->list.at[i];
+        if (is_protected(look, cluster, topic)) {
+            seen->covered++;
+        } else if (is_internal(topic)) {
+            seen->internal++;
+        } else {
+            seen->bare++;
+        }
+    }
+}
+
+static enum tm_code ask(struct look *look, const struct tm_config_cluster *cluster,
+        struct seen *seen, struct tm_err *err)
+{
+    struct tm_kafka *kafka = NULL;
+    struct tm_slice id = {0};
+    TM_TRY(tmd_kafka(look->tmd->sources, cluster, false, &kafka, err));
+    enum tm_code code = TM_OK;
+    for (int i = 0; i < SLICES; i++) {
+        tm_topic_list_done(&look->list);
+        *err = (struct tm_err){0}; /* of the try before */
+        code = tm_kafka_topics(kafka, SLICE_MS, &look->list, err);
+        if (code == TM_OK || code == TM_E_DENIED || atomic_load(&look->tmd->clusters->over)) {
+            break;
+        }
+    }
+    TM_TRY(code);
+    TM_TRY(tm_kafka_brokers(kafka, SLICE_MS * SLICES, &seen->brokers, err));
+    TM_TRY(tm_kafka_cluster_id(kafka, SLICE_MS * SLICES, &look->arena, &id, err));
+    if (id.len > 0) {
+        seen->id = tm_xalloc(id.len + 1, 1);
+        memcpy(seen->id, id.at, id.len);
+    }
+    count_topics(look, cluster, seen);
+    return TM_OK;
+}
+
+static void look_at(struct look *look, const struct tm_config_cluster *cluster)
+{
+    struct seen *seen = tm_vec_push(&look->found);
+    *seen = (struct seen){.name = copy(cluster->name)};
+    look->err = (struct tm_err){0};
+    if (ask(look, cluster, seen, &look->err) != TM_OK) {
+        seen->why = copy(look->err.msg);
+    }
+    seen->looked_ms = tm_now_ms();
+}
+
+static bool is_read(const struct tm_config *config, const struct tm_config_cluster *cluster)
+{
+    for (size_t i = 0; i < config->policy_count; i++) {
+        if (config->policies[i].cluster == cluster) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool wanted(const struct look *look, const struct tm_topic_info *topic, bool covered)
+{
+    const struct tm_topics_query *query = look->query;
+    return (query->contains == NULL || strstr(topic->name, query->contains) != NULL) &&
+           (query->covered < 0 || query->covered == (int)covered) &&
+           (query->after == NULL || strcmp(topic->name, query->after) > 0);
+}
+
+static struct tm_json *view_topic(const struct look *look, const struct tm_topic_info *topic)
+{
+    struct tm_json *json = tm_json_object();
+    tm_json_add_str(json, "name", topic->name);
+    tm_json_add_int(json, "partitions_count", topic->partitions);
+    if (topic->replication_factor > 0) {
+        tm_json_add_int(json, "replication_factor", topic->replication_factor);
+    }
+    tm_json_add_bool(json, "internal", is_internal(topic));
+    tm_json_add_bool(json, "protected", is_protected(look, look->one, topic));
+    struct tm_json *policies = tm_json_add(json, "policies", tm_json_array());
+    for (size_t i = 0; i < look->config->policy_count; i++) {
+        if (selects(&look->config->policies[i], look->one, topic->name)) {
+            tm_json_push_str(policies, look->config->policies[i].name);
+        }
+    }
+    return json;
+}
+
+/* A page of the topics; they are sorted by name. */
+static char *view_topics(const struct look *look)
+{
+    TM_OWN(tm_json_free) struct tm_json *page = tm_json_object();
+    struct tm_json *items = tm_json_add(page, "items", tm_json_array());
+    const char *last = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < look->list.count; i++) {
+        const struct tm_topic_info *topic = &look->list.at[i];
+        if (!wanted(look, topic, is_protected(look, look->one, topic))) {
+            continue;
+        }
+        if (count++ == look->query->limit) {
+            tm_json_add_str(page, "next_cursor", last);
+            break;
+        }
+        (void)tm_json_push(items, view_topic(look, topic));
+        last = topic->name;
+    }
+    return tm_json_text(page);
+}
+
+static void work(void *arg)
+{
+    struct look *look = arg;
+    if (look->one != NULL) {
+        look_at(look, look->one);
+        if (look->query != NULL && look->err.code == TM_OK) {
+            look->text = view_topics(look);
+        }
+        return;
+    }
+    const struct tm_config *config = look->config;
+    for (size_t i = 0; i < config->cluster_count; i++) {
+        if (is_read(config, &config->clusters[i]) && !atomic_load(&look->tmd->clusters->over)) {
+            look_at(look, &config->clusters[i]);
+        }
+    }
+}
+
+/* Keeping what was seen ------------------------------------------------------------------------ */
+
+static void show(const struct tm_config *config, const struct seen *seen)
+{
+    const struct tm_config_cluster *cluster = tm_config_find_cluster(config, seen->name);
+    if (cluster == NULL || !is_read(config, cluster)) {
+        return;
+    }
+    tm_metric_set(TM_M_KAFKA_UP, TM_LABELS(seen->name), seen->why == NULL ? 1 : 0);
+    if (seen->why == NULL) {
+        tm_metric_set(TM_M_TOPICS_UNPROTECTED, TM_LABELS(seen->name), (double)seen->bare);
+    }
+}
+
+/* One that does not answer now keeps the counts of when it did. */
+static void keep(struct tmd_clusters *clusters, struct seen *fresh)
+{
+    for (size_t i = 0; i < clusters->seen.count; i++) {
+        struct seen *old = &clusters->seen.at[i];
+        if (strcmp(old->name, fresh->name) != 0) {
+            continue;
+        }
+        if (fresh->why != NULL) {
+            free(old->why);
+            old->why = fresh->why;
+            fresh->why = NULL;
+            old->looked_ms = fresh->looked_ms;
+            return;
+        }
+        seen_done(old);
+        *old = *fresh;
+        *fresh = (struct seen){0};
+        return;
+    }
+    *tm_vec_push(&clusters->seen) = *fresh;
+    *fresh = (struct seen){0};
+}
+
+static void keep_all(struct look *look)
+{
+    for (size_t i = 0; i < look->found.count; i++) {
+        show(look->tmd->config, &look->found.at[i]);
+        keep(look->tmd->clusters, &look->found.at[i]);
+    }
+}
+
+static void look_done(struct look *look)
+{
+    seen_list_done(&look->found);
+    tm_topic_list_done(&look->list);
+    tm_arena_done(&look->arena);
+    free(look->text);
+    free(look);
+}
+
+static void timer_due(uv_timer_t *timer);
+
+static void set_timer(struct tmd *tmd, uint64_t wait_ms)
+{
+    struct tmd_clusters *clusters = tmd->clusters;
+    if (!atomic_load(&clusters->over)) {
+        clusters->timer.data = tmd;
+        tm_assert(uv_timer_start(&clusters->timer, timer_due, wait_ms, 0) == 0);
+        uv_unref((uv_handle_t *)&clusters->timer);
+    }
+}
+
+static void looked(void *arg)
+{
+    struct look *look = arg;
+    look->tmd->clusters->looking = false;
+    keep_all(look);
+    look_done(look);
+}
+
+static struct look *new_look(struct tmd *tmd)
+{
+    struct look *look = tm_xalloc(1, sizeof(*look));
+    *look = (struct look){.tmd = tmd, .config = tmd->config};
+    return look;
+}
+
+static void timer_due(uv_timer_t *timer)
+{
+    struct tmd *tmd = timer->data;
+    struct look *look = new_look(tmd);
+    if (tmd->clusters->looking || !tmd_errand(tmd, work, looked, look)) {
+        look_done(look);
+        set_timer(tmd, AGAIN_MS);
+        return;
+    }
+    tmd->clusters->looking = true;
+    set_timer(tmd, EVERY_MS);
+}
+
+struct tmd_clusters *tmd_clusters_new(struct tmd *tmd)
+{
+    struct tmd_clusters *clusters = tm_xalloc(1, sizeof(*clusters));
+    tm_assert(uv_timer_init(&tmd->loop, &clusters->timer) == 0);
+    return clusters;
+}
+
+void tmd_clusters_free(struct tmd_clusters *clusters)
+{
+    if (clusters != NULL) {
+        seen_list_done(&clusters->seen);
+        free(clusters);
+    }
+}
+
+void tmd_clusters_start(struct tmd *tmd)
+{
+    set_timer(tmd, FIRST_MS);
+}
+
+void tmd_clusters_stop(struct tmd *tmd)
+{
+    atomic_store(&tmd->clusters->over, true);
+    (void)uv_timer_stop(&tmd->clusters->timer);
+}
+
+int64_t tmd_clusters_unprotected(const struct tmd *tmd)
+{
+    int64_t sum = -1;
+    const struct tm_config *config = tmd->config;
+    for (size_t i = 0; i < config->cluster_count; i++) {
+        const struct seen *seen = find_seen(tmd->clusters, config->clusters[i].name);
+        if (seen != NULL && seen->topics > 0 && is_read(config, &config->clusters[i])) {
+            sum = (sum < 0 ? 0 : sum) + seen->bare;
+        }
+    }
+    return sum;
+}
+
+/* Answers --------------------------------------------------------------------------------------- */
+
+static void add_seen(struct tm_json *json, const struct seen *seen)
+{
+    tm_json_add_bool(json, "up", seen->why == NULL);
+    tm_json_add_time(json, "looked_at", seen->looked_ms);
+    tm_json_add_str(json, "detail", seen->why);
+    tm_json_add_str(json, "cluster_id", seen->id);
+    if (seen->brokers > 0) { /* it has answered once */
+        tm_json_add_int(json, "brokers_count", seen->brokers);
+        tm_json_add_int(json, "topics_count", seen->topics);
+        tm_json_add_int(json, "protected_topics_count", seen->covered);
+        tm_json_add_int(json, "unprotected_topics_count", seen->bare);
+        tm_json_add_int(json, "internal_topics_count", seen->internal);
+    }
+}
+
+static struct tm_json *view_cluster(struct tmd *tmd, const struct tm_config_cluster *cluster)
+{
+    const struct tm_config *config = tmd->config;
+    struct tm_json *json = tm_json_object();
+    tm_json_add_str(json, "name", cluster->name);
+    tm_json_add_str(json, "bootstrap", cluster->bootstrap);
+    struct tm_json *policies = tm_json_add(json, "policies", tm_json_array());
+    for (size_t i = 0; i < config->policy_count; i++) {
+        if (config->policies[i].cluster == cluster) {
+            tm_json_push_str(policies, config->policies[i].name);
+        }
+    }
+    const struct seen *seen = find_seen(tmd->clusters, cluster->name);
+    if (seen != NULL) {
+        add_seen(json, seen);
+    }
+    return json;
+}
+
+static void answer(tm_done_json done, void *arg, struct tm_json *json)
+{
+    char *text = tm_json_text(json);
+    tm_json_free(json);
+    done(arg, text, NULL);
+    free(text);
+}
+
+void tmd_control_clusters(void *self, tm_done_json done, void *arg)
+{
+    struct tmd *tmd = self;
+    struct tm_json *list = tm_json_object();
+    struct tm_json *items = tm_json_add(list, "items", tm_json_array());
+    for (size_t i = 0; i < tmd->config->cluster_count; i++) {
+        (void)tm_json_push(items, view_cluster(tmd, &tmd->config->clusters[i]));
+    }
+    answer(done, arg, list);
+}
+
+static void answer_look(void *arg)
+{
+    struct look *look = arg;
+    struct tmd *tmd = look->tmd;
+    struct tm_problem problem = {0};
+    keep_all(look);
+    const struct tm_config_cluster *now = tm_config_find_cluster(tmd->config, look->one->name);
+    if (look->query == NULL) {
+        answer(look->done, look->arg, view_cluster(tmd, now != NULL ? now : look->one));
+    } else if (look->err.code != TM_OK) {
+        tmd_problem_of(&look->err, &problem);
+        look->done(look->arg, NULL, &problem);
+    } else {
+        look->done(look->arg, look->text, NULL);
+    }
+    look_done(look);
+}
+
+static void refuse_unknown(const struct tmd *tmd, const char *name, tm_done_json done, void *arg)
+{
+    struct tm_problem problem;
+    size_t count = tmd->config->cluster_count;
+    const char **names = tm_xalloc(count + 1, sizeof(*names));
+    for (size_t i = 0; i < count; i++) {
+        names[i] = tmd->config->clusters[i].name;
+    }
+    const char *near = tm_nearest(name, names, count);
+    tmd_unknown(&problem, "cluster", name);
+    (void)snprintf(problem.similar, sizeof(problem.similar), "%s", near != NULL ? near : "");
+    free(names);
+    done(arg, NULL, &problem);
+}
+
+static void ask_one(struct tmd *tmd, const char *name, const struct tm_topics_query *query,
+        tm_done_json done, void *arg)
+{
+    const struct tm_config_cluster *cluster = tm_config_find_cluster(tmd->config, name);
+    if (cluster == NULL) {
+        refuse_unknown(tmd, name, done, arg);
+        return;
+    }
+    struct look *look = new_look(tmd);
+    look->one = cluster;
+    look->done = done;
+    look->arg = arg;
+    if (query != NULL) {
+        struct tm_topics_query *own = tm_arena_alloc(&look->arena, 1, sizeof(*own));
+        *own = *query;
+        own->contains =
+                query->contains != NULL ? tm_arena_strdup(&look->arena, query->contains) : NULL;
+        own->after = query->after != NULL ? tm_arena_strdup(&look->arena, query->after) : NULL;
+        look->query = own;
+    }
+    if (!tmd_errand(tmd, work, answer_look, look)) {
+        struct tm_problem problem;
+        tmd_errand_refused(tmd, "no cluster can be asked now", &problem);
+        done(arg, NULL, &problem);
+        look_done(look);
+    }
+}
+
+void tmd_control_cluster(void *self, const char *name, tm_done_json done, void *arg)
+{
+    ask_one(self, name, NULL, done, arg);
+}
+
+void tmd_control_cluster_topics(
+        void *self, const struct tm_topics_query *query, tm_done_json done, void *arg)
+{
+    ask_one(self, query->cluster, query, done, arg);
+}
