@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/metrics.h"
+#include "limits.h"
 #include "router.h"
 #include "tls.h"
 
@@ -124,9 +125,16 @@ bool tm_auth_host(struct tm_request *request)
 
 /* Tokens ----------------------------------------------------------------------------------- */
 
+/* Whoever tries many gets his answers late. */
+static void slow_down(struct tm_request *request)
+{
+    request->held_until_ns = tm_limits_refused(request->api->limits, tm_mono_ns());
+}
+
 static bool refuse_token(struct tm_request *request, const char *reason, const char *detail)
 {
     count_failure(reason);
+    slow_down(request);
     tm_request_add_header(request, "WWW-Authenticate", "%s",
             "Bearer realm=\"tidemark\", error=\"invalid_token\"");
     tm_problem_refuse(request, 401, "invalid-token", "%s", detail);
@@ -181,6 +189,7 @@ static bool check_certificate(struct tm_request *request)
     struct tm_err err = {0};
     if (tm_tls_client(request, name, &err) != TM_OK) {
         count_failure("certificate");
+        slow_down(request);
         tm_problem_refuse(request, 401, "invalid-certificate", "%s", err.msg);
         return false;
     }
@@ -206,6 +215,23 @@ static bool check_tcp(struct tm_request *request, bool open)
            check_token(request);
 }
 
+static bool check_rate(struct tm_request *request)
+{
+    if (request->who[0] == '\0' ||
+            tm_limits_take(request->api->limits, request->who, tm_mono_ns())) {
+        return true;
+    }
+    count_failure("rate");
+    tm_request_add_header(request, "Retry-After", "%d", 1);
+    struct tm_json *problem = tm_problem_begin(request, 429, "rate-limited",
+            tm_arena_fmt(&request->arena,
+                    "%s has sent more than server.rate_limit (%lld a second) allows", request->who,
+                    (long long)request->api->options.rate_limit));
+    tm_json_add_int(problem, "retry_after_seconds", 1);
+    tm_problem_send(request, 429, problem);
+    return false;
+}
+
 bool tm_auth_identity(struct tm_request *request, bool open)
 {
     switch (request->api->options.kind) {
@@ -215,7 +241,7 @@ bool tm_auth_identity(struct tm_request *request, bool open)
         request->scopes = request->peer->trusted ? ALL_SCOPES : 0;
         return true;
     case TM_API_TCP:
-        return check_tcp(request, open);
+        return check_tcp(request, open) && check_rate(request);
     case TM_API_METRICS:
         (void)snprintf(request->who, sizeof(request->who), "metrics");
         request->scopes = TM_API_READ;

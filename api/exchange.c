@@ -198,7 +198,8 @@ static enum MHD_Result take_headers(struct tm_request *request, const char *meth
      * Answering now closes the connection and leaves the body unread. That is for bodies that are too
      * large, and for clients that wait for a 100 and have not sent theirs.
      */
-    bool now = request->answer.status == 413 || tm_request_header(request, "Expect") != NULL;
+    bool now = request->answer.status == 413 ||
+               (tm_request_header(request, "Expect") != NULL && request->held_until_ns == 0);
     return request->answered && now ? queue_answer(request) : MHD_YES;
 }
 
@@ -254,10 +255,10 @@ enum MHD_Result tm_exchange_step(void *cls, struct MHD_Connection *connection, c
     if (!request->dispatched) {
         dispatch(request);
     }
-    if (request->answered) {
+    if (request->answered && tm_mono_ns() >= request->held_until_ns) {
         return queue_answer(request);
     }
-    tm_assert(request->asked);
+    tm_assert(request->asked || request->answered);
     request->suspended = true;
     MHD_suspend_connection(request->connection);
     if (request->end_wait != NULL) {

@@ -17,10 +17,11 @@ from openapi_schemas import BODIES, OPERATIONS, PARAMETERS, SCHEMAS, ref
 
 ROUTE = re.compile(r'^X\("(\w+)",\s*"([^"]+)",\s*(\w+),\s*(\w+),\s*"([^"]*)",\s*"([^"]*)"\)$', re.M)
 PATHS = {"policy": "Name of a policy.", "vault": "Name of a vault.", "hook": "Name of a hook.", "cluster": "Name of a cluster.", "id": "Id, as lists give it."}
-ALWAYS = (400, 401, 403, 404, 405, 413, 415, 421, 422, 500, 503)  # any request may be answered so
+ALWAYS = (400, 401, 403, 404, 405, 413, 415, 421, 422, 429, 500, 503)  # any request may be answered so
 TITLES = {400: "Not readable", 401: "No valid token or certificate", 403: "Not allowed", 404: "Not there",
           405: "Not this method", 409: "The state does not allow it", 412: "It has changed meanwhile", 413: "Too large",
           415: "Not this media type", 421: "Not this host", 422: "Not valid", 428: "If-Match is needed",
+          429: "Too many requests",
           500: "A fault of the daemon", 502: "A cluster, a vault or a receiver refuses", 503: "Not now", 507: "The vault is full"}
 
 

@@ -73,7 +73,8 @@ struct tm_request {
     bool suspended;
     bool watched;
     bool answered;
-    bool waited; /* for a job: no measure of latency */
+    bool waited;           /* for a job: no measure of latency */
+    int64_t held_until_ns; /* its answer, a refusal, is not given before; 0: at once */
     /* Not NULL: it waits for a job, and this ends the wait with an answer. */
     void (*end_wait)(struct tm_request *request);
     struct tm_answer answer;

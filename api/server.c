@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "exchange.h"
+#include "limits.h"
 #include "tls.h"
 
 enum {
@@ -182,6 +183,7 @@ enum tm_code tm_api_start(
     if (api->options.header_ms == 0) {
         api->options.header_ms = HEADER_MS;
     }
+    api->limits = tm_limits_new(api->options.rate_limit);
     tm_auth_learn_listener(api);
     enum tm_code code = options->tls != NULL ? tm_tls_check(options->tls, err) : TM_OK;
     api->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -256,12 +258,35 @@ static void end_lost_waits(struct tm_api *api)
     }
 }
 
+/* Answers that were held back, whose time has come. */
+static void let_go(struct tm_api *api)
+{
+    int64_t now_ns = tm_mono_ns();
+    struct tm_request *request;
+    LIST_FOREACH(request, &api->requests, beside)
+    {
+        if (request->suspended && request->answered && now_ns >= request->held_until_ns) {
+            request->suspended = false;
+            MHD_resume_connection(request->connection);
+        }
+    }
+}
+
 void tm_api_run(struct tm_api *api)
 {
     api->resumed = false;
     end_lost_waits(api);
     drop_late_peers(api);
+    let_go(api);
     (void)MHD_run(api->mhd);
+}
+
+/* The shorter of a wait, -1 being none, and the time until `at_ns`. */
+static int64_t until(int64_t timeout_ms, int64_t at_ns, int64_t now_ns)
+{
+    int64_t left_ms = (at_ns - now_ns) / 1000000 + 1;
+    left_ms = left_ms > 0 ? left_ms : 0;
+    return timeout_ms < 0 || left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
 int64_t tm_api_timeout_ms(const struct tm_api *api)
@@ -278,10 +303,14 @@ int64_t tm_api_timeout_ms(const struct tm_api *api)
     const struct tm_peer *peer;
     LIST_FOREACH(peer, &api->peers, beside)
     {
-        int64_t left_ms = (peer->deadline_ns - now_ns) / 1000000 + 1;
-        if (peer->deadline_ns != 0 && (timeout_ms < 0 || left_ms < timeout_ms)) {
-            timeout_ms = left_ms > 0 ? left_ms : 0;
-        }
+        timeout_ms =
+                peer->deadline_ns != 0 ? until(timeout_ms, peer->deadline_ns, now_ns) : timeout_ms;
+    }
+    const struct tm_request *request;
+    LIST_FOREACH(request, &api->requests, beside)
+    {
+        bool held = request->suspended && request->answered;
+        timeout_ms = held ? until(timeout_ms, request->held_until_ns, now_ns) : timeout_ms;
     }
     return timeout_ms;
 }
@@ -350,6 +379,7 @@ void tm_api_stop(struct tm_api *api)
     if (api->epoll_fd >= 0) {
         (void)close(api->epoll_fd);
     }
+    tm_limits_free(api->limits);
     api->magic = 0;
     free(api);
 }

@@ -15,6 +15,7 @@
 #include "tm_api.h"
 
 struct MHD_Daemon;
+struct tm_limits;
 struct tm_request;
 
 struct tm_peer { /* a connection */
@@ -30,6 +31,7 @@ struct tm_peer { /* a connection */
 
 struct tm_api {
     unsigned magic;
+    struct tm_limits *limits;
     struct tm_api_options options;
     struct MHD_Daemon *mhd;
     int epoll_fd;

@@ -53,6 +53,7 @@ struct tm_api_options {
     const struct tm_api_tls *tls; /* borrowed; NULL: none */
     size_t max_body;              /* 0: 1 MiB */
     unsigned max_connections;     /* 0: 128 */
+    int64_t rate_limit;           /* requests a second of a token or certificate; 0: any number */
     int64_t header_ms; /* a request must be in so long after its connection, or the answer before it; 0: 30 s */
     const char *version;
     bool metrics_here;       /* serve /metrics on this listener too */

@@ -187,6 +187,7 @@ struct tm_config {
         const char *socket_group;   /* "": none */
         int64_t max_body;
         int64_t max_connections;
+        int64_t rate_limit; /* requests a second of a token or certificate; 0: no bound */
         struct tm_config_token *tokens;
         size_t token_count;
         const char *tls_cert_file; /* "": no TLS; then the two below are "" too */
