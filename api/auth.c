@@ -176,6 +176,7 @@ static bool check_token(struct tm_request *request)
     }
     (void)snprintf(request->who, sizeof(request->who), "token:%s", token->name);
     request->scopes = token->scopes;
+    request->narrow = token->narrow;
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "body.h"
 #include "hold.h"
 #include "jobs.h"
+#include "narrow.h"
 #include "routes.h"
 
 enum { TOPIC_NAME_MAX = 249 }; /* Kafka's limit */
@@ -41,7 +42,7 @@ void tm_backups_start(struct tm_request *request)
         return;
     }
     read_backup(&body, &backup);
-    if (tm_problem_noted(request)) {
+    if (tm_problem_noted(request) || !tm_narrow_policy(request, backup.policy)) {
         return;
     }
     const struct tm_control *control = tm_request_control(request);

@@ -5,6 +5,7 @@
 #include "base/ulid.h"
 #include "body.h"
 #include "jobs.h"
+#include "narrow.h"
 #include "report_page.h"
 #include "routes.h"
 
@@ -52,7 +53,8 @@ void tm_drills_start(struct tm_request *request)
     }
     drill.cleanup = read_switch(&body, "cleanup");
     drill.allow_source = read_switch(&body, "allow_source");
-    if (tm_problem_noted(request)) {
+    if (tm_problem_noted(request) || !tm_narrow_policy(request, drill.policy) ||
+            !tm_narrow_target(request, drill.target)) {
         return;
     }
     const struct tm_control *control = tm_request_control(request);

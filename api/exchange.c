@@ -231,7 +231,7 @@ static void dispatch(struct tm_request *request)
     }
     tm_query_check(request);
     if (!tm_idempotency_ask(request)) {
-        request->route->handler(request);
+        tm_narrow_dispatch(request);
     }
 }
 

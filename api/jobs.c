@@ -28,7 +28,11 @@ static void list_done(void *arg, const struct tm_job_view *jobs, size_t count, b
     struct tm_json *list = tm_json_object();
     struct tm_json *items = tm_json_add(list, "items", tm_json_array());
     for (size_t i = 0; i < count; i++) {
-        (void)tm_json_push(items, tm_view_job(&jobs[i]));
+        const struct tm_job_row *row = &jobs[i].row;
+        const char *source = row->kind == TM_JOB_BACKUP ? row->cluster : NULL;
+        if (tm_narrow_sees(request, row->policy, source)) {
+            (void)tm_json_push(items, tm_view_job(&jobs[i]));
+        }
     }
     tm_query_answer_page(request, list, count > 0 ? &jobs[count - 1].row.id : NULL, more);
 }

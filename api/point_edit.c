@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/ulid.h"
 #include "body.h"
 #include "hold.h"
 #include "jobs.h"
@@ -103,15 +102,6 @@ static void seen(void *arg, const struct tm_point_answer *answer, const struct t
     control->ops->patch_point(control->self, &edit->ulid, &edit->patch, &caller, patched, request);
 }
 
-static bool read_ulid(struct tm_request *request, struct tm_id16 *out)
-{
-    if (tm_ulid_parse(request->name, "rp_", out)) {
-        return true;
-    }
-    tm_problem_not_found(request, "recovery-point", request->name, NULL);
-    return false;
-}
-
 void tm_points_patch(struct tm_request *request)
 {
     struct tm_part body;
@@ -120,7 +110,7 @@ void tm_points_patch(struct tm_request *request)
         return;
     }
     read_patch(&body, edit);
-    if (tm_problem_noted(request) || !read_ulid(request, &edit->ulid)) {
+    if (tm_problem_noted(request) || !tm_points_read_id(request, &edit->ulid)) {
         return;
     }
     edit->if_match = tm_request_header(request, "If-Match");
@@ -143,7 +133,7 @@ void tm_points_delete(struct tm_request *request)
 {
     struct tm_id16 ulid;
     request->wait.ms = tm_query_wait_ms(request);
-    if (tm_problem_noted(request) || !read_ulid(request, &ulid)) {
+    if (tm_problem_noted(request) || !tm_points_read_id(request, &ulid)) {
         return;
     }
     struct tm_vault_request job = {.point = request->name};

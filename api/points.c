@@ -9,8 +9,11 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/ulid.h"
+#include "narrow.h"
+#include "router.h"
 #include "routes.h"
 #include "view.h"
+#include "words.h"
 
 /* Lists ------------------------------------------------------------------------------------ */
 
@@ -24,8 +27,11 @@ static void list_done(
     struct tm_json *list = tm_json_object();
     struct tm_json *items = tm_json_add(list, "items", tm_json_array());
     for (size_t i = 0; i < answer->count; i++) {
-        (void)tm_json_push(
-                items, tm_view_point_line(&answer->at[i], answer->vaults[i], answer->kept_by[i]));
+        const struct tm_row_point *row = &answer->at[i].row;
+        if (tm_narrow_sees_slices(request, row->policy, row->cluster_name)) {
+            (void)tm_json_push(items,
+                    tm_view_point_line(&answer->at[i], answer->vaults[i], answer->kept_by[i]));
+        }
     }
     const struct tm_id16 *last = answer->count > 0 ? &answer->at[answer->count - 1].row.ulid : NULL;
     tm_query_answer_page(request, list, last, answer->more);
@@ -158,8 +164,9 @@ static bool find_latest(struct tm_request *request, const char *policy, struct t
 
 bool tm_points_read_id(struct tm_request *request, struct tm_id16 *out)
 {
-    const char *policy = tm_query_get(request, "policy");
-    bool latest = strcmp(request->name, "latest") == 0;
+    bool takes_latest = tm_words_find(request->route->params, "policy") >= 0;
+    const char *policy = takes_latest ? tm_query_get(request, "policy") : NULL;
+    bool latest = takes_latest && strcmp(request->name, "latest") == 0;
     if (latest != (policy != NULL)) {
         struct tm_field_error error = {
                 .parameter = "policy",

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "narrow.h"
 #include "routes.h"
 #include "view.h"
 #include "words.h"
@@ -28,7 +29,8 @@ void tm_policies_list(struct tm_request *request)
     struct tm_json *list = tm_json_object();
     struct tm_json *items = tm_json_add(list, "items", tm_json_array());
     for (size_t i = 0; i < count; i++) {
-        if (passes(cluster, policies[i].cluster)) {
+        if (passes(cluster, policies[i].cluster) &&
+                tm_narrow_sees(request, policies[i].name, NULL)) {
             (void)tm_json_push(items, tm_view_policy(&policies[i]));
         }
     }
@@ -143,11 +145,11 @@ void tm_status_get(struct tm_request *request)
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
-                passes(topic, rows[i].topic)) {
+                passes(topic, rows[i].topic) && tm_narrow_sees(request, rows[i].policy, NULL)) {
             wanted[wanted_count++] = &rows[i];
         }
     }
     qsort(wanted, wanted_count, sizeof(const struct tm_status_row *), by_state);
-    int64_t unprotected = control->ops->unprotected(control->self);
+    int64_t unprotected = tm_narrow_is(request) ? -1 : control->ops->unprotected(control->self);
     tm_request_answer_json(request, 200, view_status(wanted, wanted_count, unprotected));
 }

@@ -40,6 +40,7 @@ static const struct {
     {"malformed-json",         "The body is not JSON"},
     {"message-too-large",      "The target takes no records of that size"},
     {"method-not-allowed",     "The path does not take this method"},
+    {"narrowed",               "The token is for other things"},
     {"no-coverage",            "What is asked for is not covered"},
     {"not-authorized",         "The target does not allow it to this client"},
     {"not-enough-replicas",    "The target topic takes no records"},

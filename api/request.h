@@ -63,6 +63,7 @@ struct tm_request {
     size_t body_seen; /* bytes received, also those not kept */
     char who[128];
     unsigned scopes;
+    struct tm_narrow narrow;
     tm_field_errors errors;
 
     /* How far it has come. */
@@ -84,6 +85,8 @@ struct tm_request {
     struct tm_job_wait wait;
     enum tm_job_kind report_kind; /* of a report: what the job has to be */
     const struct tm_restore_request *restore;
+    void (*allowed)(
+            struct tm_request *request); /* what waits for its point to be looked at: narrow.h */
     struct tm_point_edit *edit;
     struct tm_key_request key; /* its Idempotency-Key; key.key NULL: it has none */
     struct tmd_key *held;      /* while it is on its way to a job with that key */

@@ -7,6 +7,7 @@
 #include "body.h"
 #include "digest.h"
 #include "jobs.h"
+#include "narrow.h"
 #include "restores_choice.h"
 #include "restores_groups.h"
 #include "restores_into.h"
@@ -118,27 +119,53 @@ static void plan_done(
     }
 }
 
-void tm_restores_plan(struct tm_request *request)
+static void ask_plan(struct tm_request *request)
+{
+    const struct tm_control *control = tm_request_control(request);
+    tm_request_ask(request);
+    control->ops->restore_plan(control->self, request->restore, plan_done, request);
+}
+
+static void ask_restore(struct tm_request *request)
+{
+    const struct tm_control *control = tm_request_control(request);
+    struct tm_caller caller = tm_request_caller(request);
+    tm_request_ask(request);
+    control->ops->restore(control->self, request->restore, &caller, tm_jobs_started, request);
+}
+
+/* then(request), if the token may have what is restored, and write where it goes. */
+static void check_narrow(struct tm_request *request, void (*then)(struct tm_request *request))
+{
+    const struct tm_restore_request *restore = request->restore;
+    struct tm_id16 ulid;
+    if (!tm_narrow_target(request, restore->target)) {
+        return;
+    }
+    if (restore->point != NULL && tm_ulid_parse(restore->point, "rp_", &ulid)) {
+        tm_narrow_point(request, &ulid, then);
+    } else if (restore->cluster != NULL ? tm_narrow_source(request, restore->cluster)
+                                        : tm_narrow_policy(request, restore->policy)) {
+        then(request);
+    }
+}
+
+static void read_then(struct tm_request *request, void (*then)(struct tm_request *request))
 {
     struct tm_restore_request *restore = tm_arena_alloc(&request->arena, 1, sizeof(*restore));
     request->restore = restore;
-    if (!read_restore(request, restore)) {
-        return;
+    if (read_restore(request, restore)) {
+        check_narrow(request, then);
     }
-    const struct tm_control *control = tm_request_control(request);
-    tm_request_ask(request);
-    control->ops->restore_plan(control->self, restore, plan_done, request);
+}
+
+void tm_restores_plan(struct tm_request *request)
+{
+    read_then(request, ask_plan);
 }
 
 void tm_restores_start(struct tm_request *request)
 {
-    struct tm_restore_request restore = {0};
     request->wait.ms = tm_query_wait_ms(request);
-    if (!read_restore(request, &restore)) {
-        return;
-    }
-    const struct tm_control *control = tm_request_control(request);
-    struct tm_caller caller = tm_request_caller(request);
-    tm_request_ask(request);
-    control->ops->restore(control->self, &restore, &caller, tm_jobs_started, request);
+    read_then(request, ask_restore);
 }

@@ -7,13 +7,14 @@
 #ifndef TM_API_ROUTER_H
 #define TM_API_ROUTER_H
 
-#include "request.h"
+#include "narrow.h"
 
 struct tm_route {
     const char *method;
     const char *pattern; /* "/v1/jobs/{id}": at most one segment in braces */
     unsigned scope;      /* enum tm_api_scope; 0: open to all */
     void (*handler)(struct tm_request *request);
+    enum tm_narrow_by narrow;
     const char *params; /* query parameters: words.h */
     const char *later;  /* those that are not built yet */
 };

@@ -7,7 +7,8 @@
 
 #include "request.h"
 
-#define X(method, pattern, scope, handler, params, later) void handler(struct tm_request *request);
+#define X(method, pattern, scope, handler, narrow, params, later) \
+    void handler(struct tm_request *request);
 #include "routes.def"
 #undef X
 

@@ -17,11 +17,22 @@
 
 enum tm_api_scope { TM_API_READ = 1, TM_API_OPERATE = 2, TM_API_RESTORE = 4, TM_API_ADMIN = 8 };
 
+/* What a token is narrowed to, by names of the configuration; none: to nothing. Borrowed for the process's life. */
+struct tm_narrow {
+    const char *const *policies;
+    size_t policy_count;
+    const char *const *clusters; /* that are backed up */
+    size_t cluster_count;
+    const char *const *targets; /* clusters that are written into */
+    size_t target_count;
+};
+
 struct tm_api_token {
     const char *name;
     unsigned scopes; /* enum tm_api_scope bits */
     struct tm_hash sha256;
     int64_t expires_ms; /* 0: never */
+    struct tm_narrow narrow;
 };
 
 struct tm_api_client { /* of client certificates */

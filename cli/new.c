@@ -45,6 +45,7 @@ struct token_options {
     const char *name;
     const char *scopes;
     const char *expires;
+    const char *narrow[CLI_NARROW];
 };
 
 static int print_token(const struct cli_command *command, const struct token_options *given)
@@ -52,6 +53,7 @@ static int print_token(const struct cli_command *command, const struct token_opt
     struct tm_err err = {0};
     TM_BUF_OWN struct tm_buf line = {0};
     struct cli_token token = {.name = given->name, .scopes = given->scopes};
+    memcpy(token.narrow, given->narrow, sizeof(token.narrow));
     int64_t now_ms = tm_now_ms();
     if (given->expires != NULL) {
         if (tm_time_parse(given->expires, now_ms, &token.expires_ms, &err) != TM_OK) {
@@ -79,6 +81,9 @@ static int run_token_new(const struct cli_command *command, int argc, char **arg
             {"name", required_argument, NULL, 'n'},
             {"scope", required_argument, NULL, 's'},
             {"expires", required_argument, NULL, 'e'},
+            {"policies", required_argument, NULL, 'p'},
+            {"clusters", required_argument, NULL, 'c'},
+            {"target", required_argument, NULL, 't'},
             CLI_HELP_OPTION,
             {NULL, 0, NULL, 0},
     };
@@ -94,6 +99,15 @@ static int run_token_new(const struct cli_command *command, int argc, char **arg
         case 'e':
             given.expires = optarg;
             break;
+        case 'p':
+            given.narrow[CLI_NARROW_POLICIES] = optarg;
+            break;
+        case 'c':
+            given.narrow[CLI_NARROW_CLUSTERS] = optarg;
+            break;
+        case 't':
+            given.narrow[CLI_NARROW_TARGET] = optarg;
+            break;
         default:
             return cli_answer(command, option);
         }
@@ -106,7 +120,9 @@ static int run_token_new(const struct cli_command *command, int argc, char **arg
 
 const struct cli_command cli_token_new = {
         .words = "token new",
-        .operands = "--name N --scope read[,operate,restore,admin] [--expires RFC3339]",
+        .operands = "--name N --scope read[,operate,restore,admin] [--policies P,...] [--clusters "
+                    "C,...] "
+                    "[--target C,...] [--expires RFC3339]",
         .does = "make a bearer token for the control API",
         .help = "Print a new secret, and the line that makes the daemon accept it. The line holds\n"
                 "only the secret's SHA-256; the secret itself is nowhere kept.\n"
@@ -115,10 +131,14 @@ const struct cli_command cli_token_new = {
                 "  --scope S,... read: see everything; operate: run backups, cancel; restore: "
                 "write\n"
                 "                to clusters; admin. None of them includes another\n"
+                "  --policies P,...  it sees and works on these alone,\n"
+                "  --clusters C,...  or on the policies that back these up\n"
+                "  --target C,...    it restores into these alone\n"
                 "  --expires T   2027-01-01T00:00:00Z; without it the token does not expire\n"
                 "\n"
                 "examples:\n"
-                "  tidemark token new --name grafana --scope read\n"
+                "  tidemark token new --name ci --scope read,restore --policies orders --target "
+                "test\n"
                 "  tidemark token new --name oncall --scope read,operate,restore \\\n"
                 "      --expires 2030-01-01T00:00:00Z | tail -n 1 >> /etc/tidemark/tokens\n",
         .run = run_token_new,

@@ -71,10 +71,29 @@ static enum tm_code check_scopes(const char *text, struct tm_err *err)
     }
 }
 
+static const char *const narrows[CLI_NARROW] = {"policies", "clusters", "target"};
+
+static enum tm_code check_narrow(const struct cli_token *token, struct tm_err *err)
+{
+    for (size_t i = 0; i < CLI_NARROW; i++) {
+        const char *text = token->narrow[i];
+        if (text == NULL) {
+            continue;
+        }
+        size_t len = strlen(text);
+        if (len == 0 || text[0] == ',' || text[len - 1] == ',' || strstr(text, ",,") != NULL ||
+                strpbrk(text, " \t\r\n#") != NULL) {
+            return tm_err_set(err, TM_E_USAGE, "--%s: names are written a,b,c", narrows[i]);
+        }
+    }
+    return TM_OK;
+}
+
 enum tm_code cli_token_check(const struct cli_token *token, struct tm_err *err)
 {
     TM_TRY(check_name(token->name, err));
-    return check_scopes(token->scopes, err);
+    TM_TRY(check_scopes(token->scopes, err));
+    return check_narrow(token, err);
 }
 
 void cli_token_make(struct cli_token *token)
@@ -96,6 +115,11 @@ void cli_token_line(const struct cli_token *token, struct tm_buf *out)
     struct tm_hash hash = tm_sha256_of(tm_slice_str(token->secret));
     tm_buf_add_fmt(out, "%s %s sha256:", token->name, token->scopes);
     tm_buf_add_hex(out, hash.bytes, sizeof(hash.bytes));
+    for (size_t i = 0; i < CLI_NARROW; i++) {
+        if (token->narrow[i] != NULL) {
+            tm_buf_add_fmt(out, " %s=%s", narrows[i], token->narrow[i]);
+        }
+    }
     if (token->expires_ms != 0) {
         char time[TM_TIME_TEXT_MAX];
         tm_buf_add_fmt(out, " expires=%s", tm_time_format(token->expires_ms, time));

@@ -17,11 +17,14 @@
 
 enum { CLI_TOKEN_BYTES = 32, CLI_TOKEN_TEXT = 3 + 43 + 1 };
 
+enum { CLI_NARROW_POLICIES, CLI_NARROW_CLUSTERS, CLI_NARROW_TARGET, CLI_NARROW };
+
 struct cli_token {
-    const char *name;            /* letters, digits, ".", "_", "-"; at most 64 */
-    const char *scopes;          /* "read,restore" */
-    int64_t expires_ms;          /* 0: never */
-    char secret[CLI_TOKEN_TEXT]; /* "" until it is made */
+    const char *name;               /* letters, digits, ".", "_", "-"; at most 64 */
+    const char *scopes;             /* "read,restore" */
+    int64_t expires_ms;             /* 0: never */
+    const char *narrow[CLI_NARROW]; /* "a,b"; NULL: not narrowed so */
+    char secret[CLI_TOKEN_TEXT];    /* "" until it is made */
 };
 
 /* Are name and scopes such as the daemon takes? TM_E_USAGE says what is wrong. */

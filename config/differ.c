@@ -149,6 +149,15 @@ static bool same_clients(const struct tm_config *a, const struct tm_config *b)
     return same;
 }
 
+static bool same_names(const struct tm_config_names *a, const struct tm_config_names *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = strcmp(a->at[i], b->at[i]) == 0;
+    }
+    return same;
+}
+
 static bool same_tokens(const struct tm_config *a, const struct tm_config *b)
 {
     bool same = a->server.token_count == b->server.token_count;
@@ -157,6 +166,9 @@ static bool same_tokens(const struct tm_config *a, const struct tm_config *b)
         const struct tm_config_token *other = &b->server.tokens[i];
         same = strcmp(one->name, other->name) == 0 && one->scopes == other->scopes &&
                one->expires_ms == other->expires_ms &&
+               same_names(&one->policies, &other->policies) &&
+               same_names(&one->clusters, &other->clusters) &&
+               same_names(&one->targets, &other->targets) &&
                memcmp(&one->sha256, &other->sha256, sizeof(one->sha256)) == 0;
     }
     return same;

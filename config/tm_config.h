@@ -165,11 +165,19 @@ struct tm_config_hook {
     int64_t resend_after_ms; /* 0: told once */
 };
 
+struct tm_config_names { /* none: no bound */
+    const char *const *at;
+    size_t count;
+};
+
 struct tm_config_token { /* a line of tokens_file */
     const char *name;
     unsigned scopes; /* enum tm_scope bits */
     struct tm_hash sha256;
-    int64_t expires_ms; /* 0: never */
+    int64_t expires_ms;              /* 0: never */
+    struct tm_config_names policies; /* what it is narrowed to */
+    struct tm_config_names clusters; /* that are backed up */
+    struct tm_config_names targets;  /* clusters that are restored into */
 };
 
 enum tm_scope { TM_SCOPE_READ = 1, TM_SCOPE_OPERATE = 2, TM_SCOPE_RESTORE = 4, TM_SCOPE_ADMIN = 8 };

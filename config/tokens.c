@@ -12,10 +12,14 @@ enum {
     TOKENS_MAX = 1000,
     NAME_BYTES_MAX = 64,
     FIELDS_MAX = 16,
+    NAMES_MAX = 100,
     FIELDS_NEEDED = 3, /* name, scopes, hash */
     TOKEN_MIN = 20,
     RFC3339_MIN = sizeof("2026-11-22T23:30:00Z") - 1,
 };
+
+#define LINE \
+    "name scope[,scope] sha256:HEX [policies=A,B] [clusters=A,B] [target=A,B] [expires=RFC3339]"
 
 static const struct {
     const char *name;
@@ -28,9 +32,6 @@ static const struct {
 };
 
 enum { SCOPES = sizeof(scopes) / sizeof(scopes[0]) };
-
-/* Designed to narrow a token. To ignore one of these would make the token stronger than meant. */
-static const char *const later[] = {"clusters=", "target=", "policies="};
 
 struct field {
     const char *text;
@@ -176,23 +177,51 @@ static bool read_expiry(
     return true;
 }
 
+/* "a,b,c". To ignore a mistake here would make the token stronger than meant. */
+static bool read_names(struct parser *parser, const struct field *field, const char *text,
+        struct tm_config_names *out)
+{
+    if (out->count > 0) {
+        refuse(parser, field, "is given twice");
+        return false;
+    }
+    TM_VEC(const char *) names = {0};
+    bool good = true;
+    for (bool more = true; more && good;) {
+        size_t len = strcspn(text, ",");
+        good = len > 0 && names.count < NAMES_MAX;
+        if (good) {
+            *tm_vec_push(&names) = tm_arena_str(parser->arena, tm_slice_of(text, len));
+        }
+        more = text[len] == ',';
+        text += len + (more ? 1 : 0);
+    }
+    if (!good) {
+        refuse(parser, field, "is no list of names; write them as a,b,c");
+    } else {
+        const char **copy = tm_arena_alloc(parser->arena, names.count, sizeof(*copy));
+        memcpy(copy, names.at, names.count * sizeof(*copy));
+        *out = (struct tm_config_names){copy, names.count};
+    }
+    tm_vec_done(&names);
+    return good;
+}
+
 static bool read_rest(
         struct parser *parser, const struct field *field, struct tm_config_token *token)
 {
     if (strncmp(field->text, "expires=", 8) == 0) {
         return read_expiry(parser, field, token);
     }
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (strncmp(field->text, later[i], strlen(later[i])) == 0) {
-            tm_findings_error(parser->findings, field->at, path,
-                    "\"%s\" is not built yet in this version; without it the token would be "
-                    "stronger than meant",
-                    later[i]);
-            return false;
+    struct tm_config_names *const lists[] = {&token->policies, &token->clusters, &token->targets};
+    static const char *const names[] = {"policies=", "clusters=", "target="};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t len = strlen(names[i]);
+        if (strncmp(field->text, names[i], len) == 0) {
+            return read_names(parser, field, field->text + len, lists[i]);
         }
     }
-    refuse(parser, field,
-            "is not known; a line is: name scope[,scope] sha256:HEX [expires=RFC3339]");
+    refuse(parser, field, "is not known; a line is: " LINE);
     return false;
 }
 
@@ -217,8 +246,7 @@ static void read_fields(struct parser *parser, const struct field *fields, size_
         return;
     }
     if (count < FIELDS_NEEDED) {
-        tm_findings_error(parser->findings, fields[0].at, path,
-                "a line is: name scope[,scope] sha256:HEX [expires=RFC3339]");
+        tm_findings_error(parser->findings, fields[0].at, path, "a line is: " LINE);
         return;
     }
     bool good = read_name(parser, &fields[0], &token.name);

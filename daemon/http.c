@@ -105,6 +105,12 @@ static void copy_tokens(struct tmd_http *http, const struct tm_config *config)
                 .scopes = token->scopes,
                 .sha256 = token->sha256,
                 .expires_ms = token->expires_ms,
+                .narrow = {.policies = token->policies.at,
+                        .policy_count = token->policies.count,
+                        .clusters = token->clusters.at,
+                        .cluster_count = token->clusters.count,
+                        .targets = token->targets.at,
+                        .target_count = token->targets.count},
         };
     }
 }

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who gets in over TCP, how often, and to what: limits by rate, refusals that are held back."""
+"""Who gets in over TCP, how often, and to what: limits by rate, refusals that are held back, tokens that are narrowed."""
 
 import concurrent.futures
 import hashlib
 import time
 
+import pytest
 import requests
+
+from rig import jobs, records
+from rig.records import record
 
 QUICK = 0.5
 
@@ -66,3 +70,97 @@ def test_whoever_tries_many_tokens_gets_his_answers_late(tidemarkd):
     begun = time.monotonic()
     daemon.stop()
     assert time.monotonic() - begun < 5
+
+
+def slugs(daemon, token, requests_made):
+    """The problem of each request, None where it was let in."""
+    found = []
+    for method, path, body in requests_made:
+        answer = daemon.tcp(method, path, token=token, json=body)
+        problem = answer.json() if answer.status_code >= 400 else {}
+        found.append(problem.get("type", "").removeprefix("/problems/") or None)
+    return found
+
+
+@pytest.fixture
+def shared(bootstrap, target_broker, new_topic, tidemarkd):
+    """A daemon with two policies on two clusters, a point of each, and tokens that are narrowed."""
+    ours, theirs = new_topic(), f"{new_topic()}-t"
+    records.create_topic(target_broker.bootstrap, theirs)
+    records.produce(bootstrap, ours, [record(b"k", b"ours")])
+    records.produce(target_broker.bootstrap, theirs, [record(b"k", b"theirs")])
+    daemon = tidemarkd({"clusters": jobs.clusters(source=bootstrap, other=target_broker.bootstrap),
+                        "policies": [jobs.policy(ours, name="ours"), jobs.policy(theirs, name="theirs", cluster="other")]},
+                       start=False)
+    scopes = "read,operate,restore,admin"
+    daemon.by_policy = add_token(daemon, "by-policy", scopes, "policies=ours")
+    daemon.by_cluster = add_token(daemon, "by-cluster", scopes, "clusters=source")
+    daemon.by_target = add_token(daemon, "by-target", scopes, "target=other")
+    daemon.start()
+    daemon.points = {name: daemon.backup(name)["result"]["recovery_point"] for name in ("ours", "theirs")}
+    daemon.jobs = {name: daemon.get(f"/v1/jobs?policy={name}")["items"][0]["id"] for name in ("ours", "theirs")}
+    yield daemon
+    records.delete_topic(target_broker.bootstrap, theirs)
+
+
+@pytest.mark.parametrize("by", ["by_policy", "by_cluster"])
+def test_a_token_for_one_policy_sees_and_touches_no_other(shared, by):
+    token = getattr(shared, by)
+
+    def names(path, field="policy"):
+        return {item[field] for item in shared.tcp("GET", path, token=token).json()["items"]}
+
+    assert names("/v1/policies", "name") == names("/v1/status") == {"ours"}
+    for path in ("/v1/jobs", "/v1/backups", "/v1/recovery-points"):
+        assert names(path) == {"ours"}, path
+        assert {item["policy"] for item in shared.get(path)["items"]} == {"ours", "theirs"}
+    for whose, expected in (("ours", None), ("theirs", "narrowed")):
+        point, job = shared.points[whose], shared.jobs[whose]
+        topic = shared.get(f"/v1/recovery-points/{point}")["topics"][0]["name"]
+        restores = [jobs.restore_body(point=point, suffix=".x"), jobs.restore_body(name=whose, suffix=".x")]
+        made = [
+            ("GET", f"/v1/policies/{whose}", None), ("GET", f"/v1/policies/{whose}/schedule", None),
+            ("POST", f"/v1/policies/{whose}/pause", {}), ("POST", f"/v1/policies/{whose}/resume", {}),
+            ("GET", f"/v1/recovery-points/{point}", None), ("GET", f"/v1/recovery-points/latest?policy={whose}", None),
+            ("GET", f"/v1/recovery-points/{point}/messages?topic={topic}&partition=0", None),
+            ("GET", f"/v1/jobs/{job}", None), ("POST", "/v1/backups", {"policy": whose}),
+            *[("POST", "/v1/restores/plan", body) for body in restores]]
+        assert slugs(shared, token, made) == [expected] * len(made), whose
+    refused = [("DELETE", f"/v1/recovery-points/{shared.points['theirs']}", None),
+               ("POST", f"/v1/jobs/{shared.jobs['theirs']}/cancel", {}),
+               ("POST", "/v1/restores", jobs.restore_body(name="theirs", suffix=".x")),
+               ("POST", "/v1/restores", jobs.restore_body(point=shared.points["theirs"], suffix=".x")),
+               ("POST", "/v1/drills", {"policy": "theirs", "target": {"cluster": "other", "prefix": "d."}}),
+               ("GET", "/v1/vaults", None), ("GET", "/v1/vaults/local", None), ("GET", "/v1/hooks", None), ("GET", "/v1/clusters", None),
+               ("GET", "/v1/clusters/other", None), ("POST", "/v1/verifications", {"vault": "local"}),
+               ("POST", "/v1/retention/run", {"vault": "local", "policies": ["ours"]}), ("POST", "/v1/config/reload", {}),
+               ("PUT", "/v1/log-level", {"level": "debug"})]
+    assert slugs(shared, token, refused) == ["narrowed"] * len(refused)
+    changed = shared.tcp("PATCH", f"/v1/recovery-points/{shared.points['theirs']}", token=token, json={"note": "x"},
+                         headers={"If-Match": "*"})
+    assert changed.status_code == 403 and "note" not in shared.get(f"/v1/recovery-points/{shared.points['theirs']}")
+    assert shared.tcp("GET", "/v1/clusters/source/topics", token=token).status_code == (200 if by == "by_cluster" else 403)
+    answer = shared.tcp("POST", "/v1/backups?wait=60s", token=token, json={"policy": "ours"})  # a wait goes on as it does for others
+    assert answer.json()["state"] == "succeeded", answer.text
+    assert shared.tcp("GET", f"/v1/jobs/{answer.json()['id']}?wait=10s", token=token).status_code == 200
+
+
+def test_a_token_for_one_target_restores_into_no_other(shared):
+    token = shared.by_target
+    refused = [("POST", "/v1/restores/plan", jobs.restore_body(name="ours", suffix=".x")),
+               ("POST", "/v1/restores", jobs.restore_body(name="ours", suffix=".x")),
+               ("POST", "/v1/drills", {"policy": "ours", "target": {"cluster": "source", "prefix": "d."}}),
+               ("POST", "/v1/drills", {"policy": "ours"})]
+    assert slugs(shared, token, refused) == ["target-not-allowed"] * len(refused)
+    mine = shared.run_job("/v1/restores", jobs.restore_body(name="ours", suffix=".mine"))
+    assert slugs(shared, token, [("POST", f"/v1/restores/{mine['id']}/put-back", {}), ("GET", f"/v1/restores/{mine['id']}/put-back", None),
+                                 ("GET", "/v1/vaults", None)]) == ["target-not-allowed", None, None]
+    answer = shared.tcp("POST", "/v1/restores?wait=60s", token=token, json=jobs.restore_body(name="ours", cluster="other", suffix=".x"))
+    assert answer.json()["state"] == "succeeded", answer.text
+
+
+def test_a_reload_widens_and_narrows_tokens(shared):
+    text = shared.tokens_path.read_text()
+    shared.tokens_path.write_text(text.replace("policies=ours", "policies=theirs"))
+    shared.api("POST", "/v1/config/reload", json={})
+    assert slugs(shared, shared.by_policy, [("GET", "/v1/policies/ours", None), ("GET", "/v1/policies/theirs", None)]) == ["narrowed", None]

@@ -33,7 +33,7 @@ static const struct {
 } wrong[] = {
     {"GET",  "/",                   NULL, 404, "not-found", NULL, "there is no path \"/\""},
     {"GET",  "/v2/status",          NULL, 404, "not-found", NULL, "there is no path \"/v2/status\""},
-    {"GET",  "/v1/clusters",        NULL, 404, "not-found", NULL, "there is no path \"/v1/clusters\""},
+    {"GET",  "/v1/clocks",          NULL, 404, "not-found", NULL, "there is no path \"/v1/clocks\""},
     {"GET",  "/v1/jobs/",           NULL, 404, "not-found", NULL, "there is no path \"/v1/jobs/\""},
     {"GET",  "/v1/jobs/x/y/z",      NULL, 404, "not-found", NULL, "there is no path \"/v1/jobs/x/y/z\""},
     {"GET",  "/v1/jobs/nope",       NULL, 404, "not-found", NULL, "there is no job \"nope\""},

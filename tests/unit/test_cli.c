@@ -61,6 +61,19 @@ START_TEST(token_is_32_random_bytes_behind_its_prefix)
 }
 END_TEST
 
+START_TEST(names_that_a_token_is_narrowed_to_are_checked)
+{
+    static const char *const bad[] = {"", ",", "a,", ",a", "a,,b", "a b", "a\n", "a#"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct cli_token token = {.name = "ci", .scopes = "read"};
+        struct tm_err err = {0};
+        token.narrow[CLI_NARROW_TARGET] = bad[i];
+        ck_assert_int_eq(cli_token_check(&token, &err), TM_E_USAGE);
+        ck_assert_str_eq(err.msg, "--target: names are written a,b,c");
+    }
+}
+END_TEST
+
 START_TEST(line_holds_the_hash_of_the_whole_text)
 {
     TM_BUF_OWN struct tm_buf line = {0};
@@ -73,6 +86,15 @@ START_TEST(line_holds_the_hash_of_the_whole_text)
     cli_token_line(&token, &line);
     ck_assert_str_eq(tm_buf_text(&line),
             "ci read,restore sha256:" AAAAA_SHA256 " expires=2030-01-01T00:00:00.000Z");
+
+    tm_buf_clear(&line);
+    token.narrow[CLI_NARROW_POLICIES] = "a,b";
+    token.narrow[CLI_NARROW_CLUSTERS] = "c";
+    token.narrow[CLI_NARROW_TARGET] = "test";
+    cli_token_line(&token, &line);
+    ck_assert_str_eq(tm_buf_text(&line),
+            "ci read,restore sha256:" AAAAA_SHA256
+            " policies=a,b clusters=c target=test expires=2030-01-01T00:00:00.000Z");
 }
 END_TEST
 
@@ -339,6 +361,7 @@ int main(void)
     tcase_add_loop_test(tcase, base64url_has_no_padding, 0, (int)LENGTH(encoded));
     tcase_add_test(tcase, token_is_32_random_bytes_behind_its_prefix);
     tcase_add_test(tcase, line_holds_the_hash_of_the_whole_text);
+    tcase_add_test(tcase, names_that_a_token_is_narrowed_to_are_checked);
     tcase_add_loop_test(
             tcase, token_that_the_daemon_would_refuse_is_refused, 0, (int)LENGTH(checked));
     tcase_add_test(tcase, key_file_is_private_and_never_replaced);

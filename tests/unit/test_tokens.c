@@ -12,7 +12,9 @@
 /* SHA-256 of "a" and "b", by sha256sum(1). */
 #define HASH_A "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 #define HASH_B "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d"
-#define LINE   "a line is: name scope[,scope] sha256:HEX [expires=RFC3339]"
+#define LINE \
+    "a line is: name scope[,scope] sha256:HEX [policies=A,B] [clusters=A,B] [target=A,B] " \
+    "[expires=RFC3339]"
 
 static const int64_t now_ms = INT64_C(1795390200000); /* 2026-11-22T23:30:00Z */
 
@@ -105,15 +107,14 @@ static const struct {
     {"ci tm_0123456789abcdef0123",
                                 "tokens:1:4: error: server.tokens_file: a token itself stands here; write "
                                 "sha256: and its hash, from printf %s TOKEN | sha256sum\n"},
-    {"ci read sha256:" HASH_A " clusters=prod",
-                                "tokens:1:81: error: server.tokens_file: \"clusters=\" is not built yet in "
-                                "this version; without it the token would be stronger than meant\n"},
-    {"ci read sha256:" HASH_A " target=prod",
-                                "tokens:1:81: error: server.tokens_file: \"target=\" is not built yet in "
-                                "this version; without it the token would be stronger than meant\n"},
-    {"ci read sha256:" HASH_A " policies=a,b expires=2027-01-31T00:00:00Z",
-                                "tokens:1:81: error: server.tokens_file: \"policies=\" is not built yet in "
-                                "this version; without it the token would be stronger than meant\n"},
+    {"ci read sha256:" HASH_A " clusters=",
+                                "tokens:1:81: error: server.tokens_file: \"clusters=\" is no list of names; write them as a,b,c\n"},
+    {"ci read sha256:" HASH_A " target=a,,b",
+                                "tokens:1:81: error: server.tokens_file: \"target=a,,b\" is no list of names; write them as a,b,c\n"},
+    {"ci read sha256:" HASH_A " policies=a,",
+                                "tokens:1:81: error: server.tokens_file: \"policies=a,\" is no list of names; write them as a,b,c\n"},
+    {"ci read sha256:" HASH_A " policies=a policies=b",
+                                "tokens:1:92: error: server.tokens_file: \"policies=b\" is given twice\n"},
     {"ci read sha256:" HASH_A " until=x",
                                 "tokens:1:81: error: server.tokens_file: \"until=x\" is not known; " LINE "\n"},
     {"ci read sha256:" HASH_A " expires=2027-01-31",
@@ -139,6 +140,26 @@ static const struct {
                                 "here again\n"},
 };
 /* clang-format on */
+
+START_TEST(a_line_may_narrow_its_token)
+{
+    static const char text[] =
+            "ci read sha256:" HASH_A
+            " target=test policies=a,b expires=2027-01-31T00:00:00Z clusters=c\n";
+    struct read read = read_tokens(tm_slice_str(text));
+    ck_assert_str_eq(tm_buf_text(&read.report.text), "");
+    ck_assert_uint_eq(read.count, 1);
+    const struct tm_config_token *token = &read.tokens[0];
+    ck_assert_uint_eq(token->policies.count, 2);
+    ck_assert_str_eq(token->policies.at[0], "a");
+    ck_assert_str_eq(token->policies.at[1], "b");
+    ck_assert_uint_eq(token->clusters.count, 1);
+    ck_assert_str_eq(token->clusters.at[0], "c");
+    ck_assert_uint_eq(token->targets.count, 1);
+    ck_assert_str_eq(token->targets.at[0], "test");
+    done(&read);
+}
+END_TEST
 
 START_TEST(what_is_wrong_in_a_line_is_said_with_its_place)
 {
@@ -219,6 +240,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("tokens");
     tcase_add_loop_test(tcase, a_line_gives_a_token, 0, (int)LENGTH(accepted));
+    tcase_add_test(tcase, a_line_may_narrow_its_token);
     tcase_add_loop_test(
             tcase, what_is_wrong_in_a_line_is_said_with_its_place, 0, (int)LENGTH(refused));
     tcase_add_test(tcase, a_token_that_has_expired_is_kept_with_a_warning);
