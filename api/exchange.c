@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "channel.h"
 #include "router.h"
 #include "words.h"
 
@@ -147,15 +148,26 @@ static void check_headers(struct tm_request *request)
 
 /* Answers ---------------------------------------------------------------------------------- */
 
-static struct MHD_Response *make_response(struct tm_request *request)
+static struct MHD_Response *make_body(struct tm_request *request)
 {
-    struct tm_answer *answer = &request->answer;
-    size_t len = answer->body.len;
-    char *text = tm_buf_take_text(&answer->body);
+    if (request->channel != NULL) {
+        return tm_channel_response(request);
+    }
+    size_t len = request->answer.body.len;
+    char *text = tm_buf_take_text(&request->answer.body);
     struct MHD_Response *response =
             MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(text);
+    }
+    return response;
+}
+
+static struct MHD_Response *make_response(struct tm_request *request)
+{
+    struct tm_answer *answer = &request->answer;
+    struct MHD_Response *response = make_body(request);
+    if (response == NULL) {
         return NULL;
     }
     (void)MHD_add_response_header(response, "X-Request-Id", request->id);

@@ -300,6 +300,7 @@ SCHEMAS = {
     "StatusRow": STATUS_ROW, "Status": STATUS, "PointLine": POINT_LINE, "Points": page("PointLine"), "Gap": GAP,
     "PointPartition": POINT_PARTITION, "Point": POINT, "Messages": PEEKED, "RestorePlan": PLAN, "RetentionPlan": RETENTION_PLAN,
     "Vault": VAULT, "Vaults": answer("items", items=array(ref("Vault"))), "Hook": HOOK,
+    "ServerSentEvent": answer("", id=text("Of what is kept; counts up."), event=text(), data=text("JSON."), retry=number()),
     "Cluster": CLUSTER, "Clusters": answer("items", items=array(ref("Cluster"))), "ClusterTopic": CLUSTER_TOPIC,
     "ClusterTopics": page("ClusterTopic"),
     "Hooks": answer("items", items=array(ref("Hook"))), "HookTest": answer("hook status", hook=NAME, status=number()),
@@ -414,6 +415,11 @@ def job(tag, summary, request, problems=(), **more):
                         202: json_of("Job", "It is accepted", headers=STARTED)}} | more
 
 
+def stream(tag, summary, **more):
+    return {"tag": tag, "summary": summary, "headers": {"Last-Event-ID": text("Go on behind it.")}, "answers": {
+        200: {"about": "Server-sent events", "content": {"text/event-stream": {"schema": ref("ServerSentEvent")}}}}} | more
+
+
 REPORT = {"about": "The job, or its report as a page where Accept names text/html first",
           "content": {"application/json": {"schema": ref("Job")}, "text/html": {"schema": text()}}}
 OPTIONAL = {"body": "Empty", "body_required": False}
@@ -471,6 +477,12 @@ OPERATIONS = {
     "tm_drills_get": {"tag": "drills", "summary": "A drill, or its report", "answers": {200: REPORT}},
     "tm_jobs_list": listed("jobs", "Jobs, the newest first", "Jobs"),
     "tm_jobs_get": get("jobs", "One job", "Job"),
+    "tm_streams_job": stream("jobs", "What becomes of a job, as it happens"),
+    "tm_streams_log": {"tag": "jobs", "summary": "Log lines of a job since the daemon started", "answers": {
+        200: {"about": "Lines as the daemon's log has them", "content": {"text/plain": {"schema": text()}}}},
+        "query": {"level": word("error", "warning", "info", "debug", about="Those of that level and what is worse."),
+                  "follow": word("true", "false", about="Go on until the job has ended.")}},
+    "tm_streams_events": stream("meta", "What happens, as hooks are told of it", query={"types": text("Those alone: a,b.", 1)}),
     "tm_jobs_cancel": {"tag": "jobs", "summary": "Stop it at its next safe point", "problems": [409], "answers": {202: json_of("Job")}} | OPTIONAL,
     "tm_verifications_start": job("vaults", "Verify a vault", "VerificationRequest"),
     "tm_vaults_import": job("vaults", "Make its catalog anew", "Empty", body_required=False),

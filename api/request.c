@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/ulid.h"
+#include "channel.h"
 #include "idempotency.h"
 #include "router.h"
 
@@ -46,6 +47,7 @@ static void free_request(struct tm_request *request)
 {
     tm_assert(!request->asked && request->connection == NULL);
     tm_idempotency_release(request);
+    tm_assert(request->channel == NULL);
     request->magic = 0;
     tm_buf_done(&request->body);
     tm_buf_done(&request->answer.body);
@@ -59,6 +61,8 @@ static void free_request(struct tm_request *request)
 void tm_request_let_go(struct tm_request *request)
 {
     LIST_REMOVE(request, beside);
+    tm_channel_free(request->channel);
+    request->channel = NULL;
     request->api = NULL;
     request->connection = NULL;
     request->peer = NULL;

@@ -23,6 +23,7 @@
 struct MHD_Connection;
 struct tm_route;
 struct tm_point_edit; /* point_edit.c */
+struct tm_channel;
 
 enum { TM_REQUEST_ID_MAX = 64 };
 
@@ -88,10 +89,11 @@ struct tm_request {
     void (*allowed)(
             struct tm_request *request); /* what waits for its point to be looked at: narrow.h */
     struct tm_point_edit *edit;
-    struct tm_key_request key; /* its Idempotency-Key; key.key NULL: it has none */
-    struct tmd_key *held;      /* while it is on its way to a job with that key */
-    struct tm_control held_by; /* gives it back, also when the server is gone */
-    char job_id[32];           /* a job it started, joined or cancelled, for the log; "" none */
+    struct tm_key_request key;  /* its Idempotency-Key; key.key NULL: it has none */
+    struct tmd_key *held;       /* while it is on its way to a job with that key */
+    struct tm_control held_by;  /* gives it back, also when the server is gone */
+    struct tm_channel *channel; /* the answer goes on; NULL: it does not */
+    char job_id[32];            /* a job it started, joined or cancelled, for the log; "" none */
 };
 
 struct tm_request *tm_request_new(struct tm_api *api, struct MHD_Connection *connection,

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "channel.h"
 #include "exchange.h"
 #include "limits.h"
 #include "tls.h"
@@ -241,7 +242,9 @@ void tm_server_unwatch(struct tm_request *request)
 static void end_wait(struct tm_request *request)
 {
     tm_server_unwatch(request);
-    if (request->end_wait != NULL) {
+    if (request->channel != NULL) {
+        tm_channel_end(request->channel);
+    } else if (request->end_wait != NULL) {
         request->end_wait(request);
     }
 }
@@ -258,14 +261,16 @@ static void end_lost_waits(struct tm_api *api)
     }
 }
 
-/* Answers that were held back, whose time has come. */
+/* Answers that were held back and whose time has come, and streams in which nothing has moved for long. */
 static void let_go(struct tm_api *api)
 {
     int64_t now_ns = tm_mono_ns();
     struct tm_request *request;
     LIST_FOREACH(request, &api->requests, beside)
     {
-        if (request->suspended && request->answered && now_ns >= request->held_until_ns) {
+        if (request->channel != NULL) {
+            tm_channel_keep_alive(request->channel, now_ns);
+        } else if (request->suspended && request->answered && now_ns >= request->held_until_ns) {
             request->suspended = false;
             MHD_resume_connection(request->connection);
         }
@@ -309,8 +314,10 @@ int64_t tm_api_timeout_ms(const struct tm_api *api)
     const struct tm_request *request;
     LIST_FOREACH(request, &api->requests, beside)
     {
-        bool held = request->suspended && request->answered;
-        timeout_ms = held ? until(timeout_ms, request->held_until_ns, now_ns) : timeout_ms;
+        bool waits = request->suspended && request->answered;
+        int64_t due_ns =
+                request->channel != NULL ? request->channel->alive_ns : request->held_until_ns;
+        timeout_ms = waits ? until(timeout_ms, due_ns, now_ns) : timeout_ms;
     }
     return timeout_ms;
 }

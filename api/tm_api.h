@@ -14,6 +14,7 @@
 #define TM_API_TM_API_H
 
 #include "tm_control.h"
+#include "tm_feed.h"
 
 enum tm_api_scope { TM_API_READ = 1, TM_API_OPERATE = 2, TM_API_RESTORE = 4, TM_API_ADMIN = 8 };
 
@@ -62,6 +63,7 @@ struct tm_api_options {
     const struct tm_api_token *tokens; /* borrowed for the server's life */
     size_t token_count;
     const struct tm_api_tls *tls; /* borrowed; NULL: none */
+    struct tm_feed *feed;         /* borrowed: what streams listen to */
     size_t max_body;              /* 0: 1 MiB */
     unsigned max_connections;     /* 0: 128 */
     int64_t rate_limit;           /* requests a second of a token or certificate; 0: any number */

@@ -34,6 +34,7 @@ static const struct option longs[] = {
         {"job", required_argument, NULL, OTHER},
         {"keep", no_argument, NULL, OTHER},
         {"kind", required_argument, NULL, OTHER},
+        {"level", required_argument, NULL, OTHER},
         {"limit", required_argument, NULL, OTHER},
         {"live", no_argument, NULL, OTHER},
         {"newest", required_argument, NULL, OTHER},

@@ -51,6 +51,7 @@ extern const struct cli_command cli_drill_show;
 extern const struct cli_command cli_export;
 extern const struct cli_command cli_jobs_cancel;
 extern const struct cli_command cli_jobs_list;
+extern const struct cli_command cli_jobs_log;
 extern const struct cli_command cli_policies_list;
 extern const struct cli_command cli_policies_next;
 extern const struct cli_command cli_policies_pause;

@@ -292,3 +292,44 @@ const struct cli_command cli_jobs_cancel = {
                 "  tidemark jobs cancel job_01K9ZQ4V6M3T8R2X7B5N1C0D9E --curl\n",
         .run = run_jobs_cancel,
 };
+
+static int run_jobs_log(const struct cli_command *command, int argc, char **argv)
+{
+    static const struct cli_takes takes = {
+            .client = true, .options = "level", .least = 1, .most = 1};
+    struct cli_args args = {0};
+    TM_BUF_OWN struct tm_buf path = {0};
+    TM_OWN(cli_client_close) struct cli_client *client = NULL;
+    CLI_REPLY_OWN struct cli_reply reply = {0};
+    int status;
+    if (!cli_args_read(command, &takes, argc, argv, &args, &status)) {
+        return status;
+    }
+    const struct cli_query query[] = {{"level", cli_arg(&args, "level")}};
+    struct cli_request request = {.method = "GET",
+            .path = cli_path("jobs", args.operands[0], "log", &path),
+            .query = query,
+            .query_count = 1};
+    status = cli_client_open(&args.client, &client);
+    status = status == CLI_DONE ? cli_ask(client, &request, &reply) : status;
+    if (status == CLI_DONE && reply.status != 0) {
+        (void)fputs(tm_buf_text(&reply.text), stdout);
+    }
+    return status;
+}
+
+const struct cli_command cli_jobs_log = {
+        .words = "jobs log",
+        .operands = "JOB [--level error|warning|info|debug]",
+        .does = "what the daemon has logged of a job",
+        .help = "Print the lines of the daemon's log that are of the job. They are kept since the "
+                "daemon\n"
+                "started, the last 5,000 of all jobs; older ones are in its log alone.\n"
+                "\n"
+                "  --level L  those of that level and what is worse\n"
+                "\n" CLI_CLIENT_HELP CLI_OUTPUT_HELP "\n"
+                "examples:\n"
+                "  tidemark jobs log job_01K9ZQ4V6M3T8R2X7B5N1C0D9E\n"
+                "  tidemark jobs log job_01K9ZQ4V6M3T8R2X7B5N1C0D9E --level warning\n",
+        .run = run_jobs_log,
+};

@@ -51,6 +51,7 @@ static const struct cli_command *const commands[] = {
         &cli_export,
         &cli_jobs_cancel,
         &cli_jobs_list,
+        &cli_jobs_log,
         &cli_jobs_show,
         &cli_jobs_watch,
         &cli_key_add,

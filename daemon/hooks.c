@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "errand.h"
 #include "hooks_send.h"
+#include "live.h"
 
 enum {
     QUEUE_MAX = 100,
@@ -362,6 +363,7 @@ void tmd_hooks_tell(struct tmd *tmd, enum tm_hook_event event, const char *polic
         const char *subject, struct tm_json *data)
 {
     char *body = tmd_hook_body(tm_hook_event_name(event), subject, data);
+    tmd_live_event(tmd, event, subject, body);
     for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {
         struct hook *hook = &tmd->hooks->at[i];
         const struct tm_config_hook *config = hook->config;
@@ -383,6 +385,7 @@ void tmd_hooks_tell(struct tmd *tmd, enum tm_hook_event event, const char *polic
 
 void tmd_hooks_over(struct tmd *tmd, enum tm_hook_event event, const char *subject)
 {
+    tmd_live_over(tmd, event, subject);
     for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {
         struct hook *hook = &tmd->hooks->at[i];
         (void)pthread_mutex_lock(&hook->lock);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "live.h"
 #include "tls.h"
 #include "tmd.h"
 
@@ -77,6 +78,7 @@ static enum tm_code add_server(
             .tls = kind == TM_API_TCP ? tmd_tls_api(http->tls) : NULL,
             .max_body = (size_t)tmd->config->server.max_body,
             .max_connections = (unsigned)tmd->config->server.max_connections,
+            .feed = tmd_live_feed(tmd),
             .rate_limit = tmd->config->server.rate_limit,
             .version = TM_VERSION,
             .metrics_here = metrics_here,

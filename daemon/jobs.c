@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "jobs_table.h"
 #include "kinds.h"
+#include "live.h"
 
 struct tmd_jobs *tmd_jobs_new(struct tmd *tmd)
 {
@@ -305,6 +306,7 @@ static void finish(struct tmd_job *job, bool stored)
 {
     struct tmd *tmd = job->tmd;
     job->settled = true;
+    tmd_live_job(job);
     tmd_job_end_waits(job);
     tmd_job_leave(job);
     const struct tmd_kind *kind = tmd_kind(job->row.kind);
@@ -387,6 +389,7 @@ static void start(struct tmd_job *job)
     if (kind->started != NULL) {
         kind->started(job);
     }
+    tmd_live_job(job);
     tmd_hooks_job_started(job);
     tm_assert(pthread_create(&job->thread, NULL, run, job) == 0);
     (void)pthread_setname_np(job->thread, tm_job_kind_name(job->row.kind));

@@ -9,6 +9,7 @@
 #include "drills.h"
 #include "jobs_table.h"
 #include "kinds.h"
+#include "live.h"
 
 static void add_caller(struct tmd_job *job, const struct tm_caller *caller)
 {
@@ -35,6 +36,7 @@ static void accepted(struct tmd_put *put)
         return;
     }
     job->durable = true;
+    tmd_live_job(job);
     if (put->done != NULL) {
         struct tm_job_view view;
         tmd_job_view(job, &view);

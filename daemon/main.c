@@ -32,6 +32,7 @@
 #include "drills.h"
 #include "errand.h"
 #include "hooks.h"
+#include "live.h"
 #include "pauses.h"
 #include "plan.h"
 #include "put_back.h"
@@ -331,6 +332,7 @@ static enum tm_code start(struct tmd *tmd, struct tm_err *err)
     tmd->drills = tmd_drills_new(tmd);
     tmd->hooks = tmd_hooks_new(tmd);
     tmd->clusters = tmd_clusters_new(tmd);
+    tmd->live = tmd_live_new(tmd);
     TM_TRY(tmd_keeper_start(tmd, err));
     TM_TRY(tmd_http_start(tmd, err));
     tmd_jobs_resume(tmd, jobs_known);
@@ -358,6 +360,7 @@ static int serve(struct tm_config *config, const char *path)
     tmd_put_back_free(tmd->put_back);
     tmd_drills_free(tmd->drills);
     tmd_clusters_free(tmd->clusters);
+    tmd_live_free(tmd->live);
     tmd_hooks_free(tmd->hooks);
     tmd_jobs_free(tmd->jobs);
     tm_pool_free(tmd->workers);

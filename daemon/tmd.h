@@ -53,6 +53,7 @@ struct tmd {
     struct tmd_drills *drills;
     struct tmd_hooks *hooks;
     struct tmd_clusters *clusters;
+    struct tmd_live *live;
     struct tmd_http *http;
     struct tmd_reload *reload;
     struct tmd_question_list questions;

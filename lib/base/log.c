@@ -31,6 +31,9 @@ static atomic_int max_level = TM_LOG_INFO;
 static atomic_int line_format = TM_LOG_FORMAT_AUTO;
 static atomic_uint_least64_t counts[LEVELS];
 
+typedef void (*log_tap)(enum tm_log_level level, const char *job, const char *line);
+static _Atomic(log_tap) tap;
+
 static pthread_once_t journal_once = PTHREAD_ONCE_INIT;
 static bool to_journal;
 
@@ -51,6 +54,24 @@ void tm_log_init(enum tm_log_level level, enum tm_log_format format)
 void tm_log_set_level(enum tm_log_level level)
 {
     atomic_store(&max_level, (int)level);
+}
+
+void tm_log_set_tap(void (*fn)(enum tm_log_level level, const char *job, const char *line))
+{
+    atomic_store(&tap, fn);
+}
+
+/* Lines of a job are for those who follow it, too. */
+static void tell_tap(enum tm_log_level level, const struct tm_log_field *fields,
+        const struct tm_buf *line, size_t prefix)
+{
+    log_tap to = atomic_load_explicit(&tap, memory_order_acquire);
+    for (; to != NULL && fields->name != NULL; fields++) {
+        if (fields->text != NULL && strcmp(fields->name, "job") == 0) {
+            to(level, fields->text, tm_buf_text(line) + prefix);
+            return;
+        }
+    }
 }
 
 const char *tm_log_level_name(enum tm_log_level level)
@@ -182,5 +203,6 @@ void tm_log_fields(enum tm_log_level level, const char *event, const char *msg,
     }
     tm_buf_add_text(&line, json ? "}\n" : "\n");
     write_line(&line);
+    tell_tap(level, fields, &line, to_journal ? strlen(levels[level].prefix) : 0);
     errno = kept;
 }

@@ -40,6 +40,12 @@ void tm_log_set_level(enum tm_log_level level);
 void tm_log_fields(enum tm_log_level level, const char *event, const char *msg,
         const struct tm_log_field *fields);
 
+/*
+ * Have tap(level, job, line) called for each line that has a field "job", on the thread that logs, after it was written;
+ * `line` ends with a newline. It must not log. NULL: no more.
+ */
+void tm_log_set_tap(void (*fn)(enum tm_log_level level, const char *job, const char *line));
+
 const char *tm_log_level_name(enum tm_log_level level);
 uint64_t tm_log_count(enum tm_log_level level); /* lines of that level since start, for metrics */
 

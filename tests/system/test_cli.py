@@ -23,7 +23,7 @@ SAME = [
     record(b"", None, [("c", b"")], NOW - 5),
 ]
 COMMANDS = [
-    "backup", "check-config", "clusters", "demo", "demo compare", "jobs cancel", "jobs list", "jobs show", "jobs watch", "key add",
+    "backup", "check-config", "clusters", "demo", "demo compare", "jobs cancel", "jobs list", "jobs log", "jobs show", "jobs watch", "key add",
     "key fingerprint", "key list", "key new", "key remove", "key rotate", "points delete", "points hold", "points list",
     "points note", "points show", "points unhold", "retention plan", "retention run", "status", "token new", "topics",
     "vault check", "vault import-catalog", "vault init", "vault list", "vault merge", "vault probe", "vault rebuild-log",

@@ -137,13 +137,15 @@ def test_schemathesis_finds_nothing(mode, bootstrap, new_topic, tidemarkd, tmp_p
     """What the document allows is taken, of names that there are; what it forbids is refused; each answer is as it says."""
     topic = new_topic()
     records.produce(bootstrap, topic, [record(b"k", b"v") for _ in range(20)])
-    daemon = tidemarkd({"policies": [jobs.policy(topic)], "log": {"level": "info"}})
+    daemon = tidemarkd({"policies": [jobs.policy(topic)], "log": {"level": "info"}, "server": {"rate_limit": 0}})
     job = daemon.backup("p")["id"]
     document = json.loads(DOCUMENT.read_text())
+    del document["paths"]["/v1/events"]  # does not end: test_streams.py
     if mode == "positive":
         document = narrowed(document, topic, jobs.newest(daemon)["id"], job)
     else:
         del document["paths"]["/v1/config/check"]  # takes any text, and says what is wrong with it
+        del document["paths"]["/v1/jobs/{id}/events"]["get"]["parameters"][1]  # no Last-Event-ID is wrong
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
     seed = os.environ.get("TM_SEED") or "4711"  # one for CI, so that what it finds can be found again; other seeds by hand
