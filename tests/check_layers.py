@@ -39,7 +39,7 @@ TOP = {
     "cli": ("config", *(f"lib/{folder}" for folder in LIB)),
 }
 # All that others may see of these two.
-PUBLIC = {"api": ("tm_api.h", "tm_control.h"), "config": ("tm_config.h",)}
+PUBLIC = {"api": ("tm_api.h", "tm_control.h", "tm_feed.h"), "config": ("tm_config.h",)}
 
 # The folder, or the beginning of a path, that may include a foreign header.
 THIRD_PARTY = {
