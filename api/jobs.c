@@ -44,7 +44,15 @@ void tm_jobs_answer_list(struct tm_request *request, int kind)
             .kind = kind,
             .state = tm_query_choice(request, "state", states, -1),
             .since_ms = tm_query_time(request, "since", INT64_MIN),
+            .until_ms = tm_query_time(request, "until", 0),
     };
+    if (tm_words_find(params, "result") >= 0) {
+        enum { PASSED, FAILED };
+        int result = tm_query_choice(request, "result", "passed failed", -1);
+        query.state = result == PASSED   ? (int)TM_JOB_SUCCEEDED
+                      : result == FAILED ? (int)TM_JOB_FAILED
+                                         : query.state;
+    }
     if (tm_words_find(params, "kind") >= 0) {
         query.kind = tm_query_choice(request, "kind", kinds, TM_JOBS_ANY_KIND);
     }

@@ -95,6 +95,8 @@ PARAMETERS = {
     "since": ref("When"), "until": ref("When"),
     "limit": number("Rows of a page.", 1, 500, default=50),
     "cursor": text("next_cursor of the page before; empty: the first page."),
+    "breached": word("true", "false", about="Those whose objective is breached, or is not."),
+    "result": word("passed", "failed", about="Those that ended so."),
     "tag": text("Those with that tag.", 1), "held": word("true", "false", about="Those whose hold is in force, or is not."),
     "partition": PARTITION, "offset": number("The first at or above it."),
 }
@@ -207,7 +209,7 @@ STATUS = answer(
     unprotected_topics_count=number("Topics that no policy selects, once the clusters were looked at."),
     worst=answer("cluster policy state", cluster=text(), policy=text(), topic=text(), state=STATES, exposure_seconds=number(),
                  rpo_seconds=real()),
-    items=array(ref("StatusRow")))
+    items=array(ref("StatusRow")), next_cursor=text())
 
 RULES = array(word("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest",
                    "held", "no_rule", "policy_not_configured"))
@@ -294,7 +296,7 @@ SCHEMAS = {
     "Problem": PROBLEM, "Note": NOTE, "Hold": HOLD, "Progress": PROGRESS, "JobError": JOB_ERROR, "BackupResult": BACKUP_RESULT,
     "Held": HELD, "RestoredTopic": RESTORED_TOPIC, "RestoredGroup": RESTORED_GROUP, "RestoreResult": RESTORE_RESULT,
     "VerifyResult": VERIFY_RESULT, "RetentionResult": RETENTION_RESULT, "Job": JOB, "Jobs": page("Job"), "Paused": PAUSED,
-    "Policy": POLICY, "Policies": answer("items", items=array(ref("Policy"))),
+    "Policy": POLICY, "Policies": page("Policy"),
     "PlannedRuns": answer("policy items", policy=NAME, schedule=text(), timezone=text(), paused=ref("Paused"),
                           items=array(answer("at local", at=TIME, local=text("By the clock of the policy's time zone.")))),
     "StatusRow": STATUS_ROW, "Status": STATUS, "PointLine": POINT_LINE, "Points": page("PointLine"), "Gap": GAP,
@@ -437,12 +439,12 @@ OPERATIONS = {
                         "body_required": False, "types": ["application/yaml"]},
     "tm_config_log_level": {"tag": "meta", "summary": "Another level of the log, for a while", "answers": {200: json_of("LogLevel")},
                             "body": "LogLevelRequest"},
-    "tm_status_get": get("policies", "What would be lost now", "Status"),
+    "tm_status_get": listed("policies", "What would be lost now, the worst first; all of it unless limit is given", "Status"),
     "tm_clusters_list": get("clusters", "All clusters, as they were last seen", "Clusters"),
     "tm_clusters_get": get("clusters", "One cluster, asked now", "Cluster"),
     "tm_clusters_topics": get("clusters", "Its topics, asked now, and who backs them up", "ClusterTopics",
                               query={"cursor": text("next_cursor of the page before.")}),
-    "tm_policies_list": get("policies", "All policies", "Policies"),
+    "tm_policies_list": listed("policies", "All policies; all of them unless limit is given", "Policies", query={"state": STATES}),
     "tm_policies_get": get("policies", "One policy", "Policy"),
     "tm_policies_schedule": get("policies", "Its next planned runs", "PlannedRuns"),
     "tm_policies_pause": get("policies", "Planned runs wait", "Policy", body="PauseRequest", body_required=False),

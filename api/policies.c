@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,9 @@
 #include "view.h"
 #include "words.h"
 
+/* Worst first. */
+static const char states[] = "breached losing gap never stale late paused ok";
+
 /* Does `value` fit the filter? NULL lets everything through. */
 static bool passes(const char *filter, const char *value)
 {
@@ -17,24 +21,55 @@ static bool passes(const char *filter, const char *value)
 
 /* Policies --------------------------------------------------------------------------------- */
 
+/* The worst that is known of the policy's topics, in the words of GET /v1/status. */
+static int worst_of(struct tm_request *request, const char *policy)
+{
+    const struct tm_control *control = tm_request_control(request);
+    const struct tm_status_row *rows = NULL;
+    size_t count = control->ops->status(control->self, &rows);
+    int worst = INT_MAX;
+    for (size_t i = 0; i < count; i++) {
+        int state = tm_words_find(states, rows[i].state);
+        worst = strcmp(rows[i].policy, policy) == 0 && state < worst ? state : worst;
+    }
+    return worst;
+}
+
 void tm_policies_list(struct tm_request *request)
 {
     const char *cluster = tm_query_get(request, "cluster");
-    if (tm_problem_noted(request)) {
-        return;
-    }
+    int state = tm_query_choice(request, "state", states, -1);
     const struct tm_control *control = tm_request_control(request);
     const struct tm_policy_view *policies = NULL;
+    size_t wanted_count = 0;
+    size_t from = 0;
+    size_t rows = 0;
     size_t count = control->ops->policies(control->self, &policies);
-    struct tm_json *list = tm_json_object();
-    struct tm_json *items = tm_json_add(list, "items", tm_json_array());
+    const char **wanted = tm_arena_alloc(&request->arena, count + 1, sizeof(*wanted));
     for (size_t i = 0; i < count; i++) {
         if (passes(cluster, policies[i].cluster) &&
                 tm_narrow_sees(request, policies[i].name, NULL)) {
+            wanted[wanted_count++] = tm_arena_strdup(&request->arena, policies[i].name);
+        }
+    }
+    size_t left = 0;
+    for (size_t i = 0; i < wanted_count; i++) {
+        wanted[left] = wanted[i];
+        left += state < 0 || worst_of(request, wanted[i]) == state ? 1 : 0;
+    }
+    if (!tm_query_rows(request, left, &from, &rows)) {
+        return;
+    }
+    struct tm_json *list = tm_json_object();
+    struct tm_json *items = tm_json_add(list, "items", tm_json_array());
+    count = control->ops->policies(control->self, &policies);
+    size_t at = 0;
+    for (size_t i = 0; i < count && at < from + rows; i++) { /* both are in the same order */
+        if (strcmp(policies[i].name, wanted[at]) == 0 && at++ >= from) {
             (void)tm_json_push(items, tm_view_policy(&policies[i]));
         }
     }
-    tm_request_answer_json(request, 200, list);
+    tm_query_answer_rows(request, list, from + rows, left);
 }
 
 static const char *nearest_policy(
@@ -75,9 +110,6 @@ void tm_policies_get(struct tm_request *request)
 
 /* Status ----------------------------------------------------------------------------------- */
 
-/* Worst first. */
-static const char states[] = "breached losing gap never stale late paused ok";
-
 static int by_state(const void *a, const void *b)
 {
     const struct tm_status_row *left = *(const struct tm_status_row *const *)a;
@@ -104,6 +136,7 @@ static void add_worst(struct tm_json *status, const struct tm_status_row *row)
     }
 }
 
+/* All but the rows. */
 static struct tm_json *view_status(
         const struct tm_status_row *const *rows, size_t count, int64_t unprotected)
 {
@@ -122,11 +155,13 @@ static struct tm_json *view_status(
     if (!ok) {
         add_worst(status, rows[0]);
     }
-    struct tm_json *items = tm_json_add(status, "items", tm_json_array());
-    for (size_t i = 0; i < count; i++) {
-        (void)tm_json_push(items, tm_view_status_row(rows[i]));
-    }
     return status;
+}
+
+/* `wanted`: 1 those that are, 0 those that are not, -1 all. */
+static bool is_breached(const struct tm_status_row *row, int wanted)
+{
+    return wanted < 0 || (strcmp(row->state, "breached") == 0) == (wanted == 1);
 }
 
 void tm_status_get(struct tm_request *request)
@@ -134,9 +169,9 @@ void tm_status_get(struct tm_request *request)
     const char *cluster = tm_query_get(request, "cluster");
     const char *policy = tm_query_get(request, "policy");
     const char *topic = tm_query_get(request, "topic");
-    if (tm_problem_noted(request)) {
-        return;
-    }
+    int breached = tm_query_choice(request, "breached", "false true", -1);
+    size_t from = 0;
+    size_t on_page = 0;
     const struct tm_control *control = tm_request_control(request);
     const struct tm_status_row *rows = NULL;
     size_t count = control->ops->status(control->self, &rows);
@@ -145,11 +180,20 @@ void tm_status_get(struct tm_request *request)
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
-                passes(topic, rows[i].topic) && tm_narrow_sees(request, rows[i].policy, NULL)) {
+                passes(topic, rows[i].topic) && is_breached(&rows[i], breached) &&
+                tm_narrow_sees(request, rows[i].policy, NULL)) {
             wanted[wanted_count++] = &rows[i];
         }
     }
     qsort(wanted, wanted_count, sizeof(const struct tm_status_row *), by_state);
+    if (!tm_query_rows(request, wanted_count, &from, &on_page)) {
+        return;
+    }
     int64_t unprotected = tm_narrow_is(request) ? -1 : control->ops->unprotected(control->self);
-    tm_request_answer_json(request, 200, view_status(wanted, wanted_count, unprotected));
+    struct tm_json *status = view_status(wanted, wanted_count, unprotected);
+    struct tm_json *items = tm_json_add(status, "items", tm_json_array());
+    for (size_t i = from; i < from + on_page; i++) {
+        (void)tm_json_push(items, tm_view_status_row(wanted[i]));
+    }
+    tm_query_answer_rows(request, status, from + on_page, wanted_count);
 }

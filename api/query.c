@@ -365,3 +365,32 @@ void tm_query_answer_page(
     }
     tm_request_answer_json(request, 200, list);
 }
+
+/* The cursor of rows in memory is the number of the next one. */
+bool tm_query_rows(struct tm_request *request, size_t count, size_t *from, size_t *rows)
+{
+    const struct tm_page *page = &request->page;
+    size_t at = 0;
+    if (!tm_query_page(request)) {
+        return false;
+    }
+    for (size_t i = 0; page->has_before && i < sizeof(at); i++) {
+        at |= (size_t)page->before.bytes[i] << 8 * i;
+    }
+    *from = at < count ? at : count;
+    *rows = count - *from;
+    if (find(request, "limit") != NULL && *rows > page->limit) {
+        *rows = page->limit;
+    }
+    return true;
+}
+
+void tm_query_answer_rows(
+        struct tm_request *request, struct tm_json *list, size_t end, size_t count)
+{
+    struct tm_id16 next = {{0}};
+    for (size_t i = 0; i < sizeof(end); i++) {
+        next.bytes[i] = (uint8_t)(end >> 8 * i);
+    }
+    tm_query_answer_page(request, list, &next, end < count);
+}

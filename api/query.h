@@ -73,6 +73,13 @@ struct tm_page {
 /* `limit` and `cursor`, read last. False: the request has been refused, for any error noted. */
 bool tm_query_page(struct tm_request *request);
 /*
+ * Of a list that is in memory: which of `count` rows are on the page; *from is its first. Without `limit` all are. False: refused.
+ */
+bool tm_query_rows(struct tm_request *request, size_t count, size_t *from, size_t *rows);
+/* Such a page; `end` is the row behind its last. `list` is freed. */
+void tm_query_answer_rows(
+        struct tm_request *request, struct tm_json *list, size_t end, size_t count);
+/*
  * Answer with a page whose last item is `last`; `more`: others follow. The times asked for are told
  * as they were understood. `list` is freed.
  */

@@ -284,7 +284,7 @@ typedef void (*tm_done_plan)(
         void *arg, const struct tm_restore_plan *plan, const struct tm_problem *problem);
 
 struct tm_control_ops {
-    /* Answer at once. The arrays are borrowed until control is called again. */
+    /* Answer at once. An array is borrowed until its function is called again, or the loop turns. */
     size_t (*policies)(void *self, const struct tm_policy_view **out);
     size_t (*status)(void *self, const struct tm_status_row **out);
     bool (*ready)(void *self, const char **why_not); /* "starting", "draining", ... */

@@ -146,7 +146,7 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
 #define JOBS_WHERE \
     " AND (?1 < 0 OR kind = ?1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
     " AND (?4 = -1 OR state = ?4 OR (?4 = -2 AND state IN (0, 1)))" \
-    " AND (?5 IS NULL OR policy = ?5) ORDER BY id DESC LIMIT ?6"
+    " AND (?5 IS NULL OR policy = ?5) AND (?7 = 0 OR created_ms < ?7) ORDER BY id DESC LIMIT ?6"
 
 static const char all_jobs[] = "SELECT " JOB_COLUMNS " FROM job WHERE 1" JOBS_WHERE;
 static const char jobs_of_policy[] = "SELECT " JOB_COLUMNS " FROM job WHERE policy = ?5" JOBS_WHERE;
@@ -183,6 +183,7 @@ enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_que
     tm_sql_bind_i64(&stmt, query->state);
     tm_sql_bind_text(&stmt, query->policy);
     tm_sql_bind_i64(&stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
+    tm_sql_bind_i64(&stmt, query->until_ms);
 
     TM_VEC(struct tm_job_row) rows = {0};
     bool row = false;

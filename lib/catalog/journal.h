@@ -76,6 +76,7 @@ struct tm_job_query {
     int state;                    /* enum tm_job_state; -1: any; -2: queued or running */
     const char *policy;           /* NULL: any */
     int64_t since_ms;             /* created at or after; INT64_MIN: any */
+    int64_t until_ms;             /* created before; 0: any */
     const struct tm_id16 *before; /* keyset; NULL: from the newest */
     size_t limit;
 };

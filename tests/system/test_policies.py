@@ -103,3 +103,34 @@ def test_runs_are_planned_by_the_clock_of_the_zone(new_topic, tidemarkd):
     assert len(delays) > 1
     assert "+0" in tidemark("policies", "next", "berlin", "--socket", daemon.socket).stdout
     assert "late-0" in tidemark("policies", "list", "--socket", daemon.socket).stdout
+
+
+def test_lists_in_pages_and_by_state(tidemarkd):
+    """Status and policies are in memory: pages of them join, and a cursor of another filter is refused."""
+    names = [f"p{number}" for number in range(5)]
+    daemon = tidemarkd({"policies": [jobs.policy("t", name=name) for name in names]}, bootstrap="127.0.0.1:1")
+    for path, field in (("/v1/policies", "name"), ("/v1/status", "policy")):
+        assert [item[field] for item in daemon.get(path)["items"]] == names
+        found, cursor = [], ""
+        while cursor is not None:
+            page = daemon.get(f"{path}?limit=2&cursor={cursor}")
+            found.append([item[field] for item in page["items"]])
+            cursor = page.get("next_cursor")
+        assert found == [names[:2], names[2:4], names[4:]], path
+        first = daemon.get(f"{path}?limit=2")["next_cursor"]
+        other = daemon.api("GET", f"{path}?limit=2&cluster=source&cursor={first}")
+        assert other.status_code == 400 and other.json()["type"] == "/problems/bad-cursor"
+    assert [item["name"] for item in daemon.get("/v1/policies?state=never")["items"]] == names
+    assert daemon.get("/v1/policies?state=ok")["items"] == []
+    assert daemon.get("/v1/status?breached=true")["items"] == [] and len(daemon.get("/v1/status?breached=false")["items"]) == 5
+    assert daemon.api("GET", "/v1/policies?state=fine").status_code == 422
+
+
+def test_jobs_of_a_time(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    first, second = daemon.backup("p"), daemon.backup("p")
+    until = second["created_at"]
+    assert [job["id"] for job in daemon.get(f"/v1/jobs?until={until}")["items"]] == [first["id"]]
+    assert [job["id"] for job in daemon.get(f"/v1/backups?since={until}")["items"]] == [second["id"]]
+    assert daemon.get("/v1/drills?result=passed")["items"] == []

@@ -234,6 +234,7 @@ static const struct {
     {"policy, state",  {.kind = -1, .state = TM_JOB_PARTIAL, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "4"},
     {"no policy",      {.kind = -1, .state = -1, .policy = "", .since_ms = INT64_MIN, .limit = 9}, "5"},
     {"since",          {.kind = -1, .state = -1, .since_ms = 4000, .limit = 9},        "6 5 4"},
+    {"until",          {.kind = -1, .state = -1, .since_ms = 2000, .until_ms = 4000, .limit = 9}, "3 2"},
 };
 /* clang-format on */
 
