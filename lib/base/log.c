@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/journald.h"
 #include "base/text.h"
 
 enum { LEVELS = TM_LOG_DEBUG + 1 };
@@ -20,11 +21,12 @@ enum { LEVELS = TM_LOG_DEBUG + 1 };
 static const struct {
     const char *name;
     const char *prefix;
+    int priority;
 } levels[LEVELS] = {
-        [TM_LOG_ERROR] = {"error", "<3>"},
-        [TM_LOG_WARNING] = {"warning", "<4>"},
-        [TM_LOG_INFO] = {"info", "<6>"},
-        [TM_LOG_DEBUG] = {"debug", "<7>"},
+        [TM_LOG_ERROR] = {"error", "<3>", 3},
+        [TM_LOG_WARNING] = {"warning", "<4>", 4},
+        [TM_LOG_INFO] = {"info", "<6>", 6},
+        [TM_LOG_DEBUG] = {"debug", "<7>", 7},
 };
 
 static atomic_int max_level = TM_LOG_INFO;
@@ -171,6 +173,56 @@ static void write_line(const struct tm_buf *line)
     }
 }
 
+static void add_fields(struct writer *writer, const struct tm_log_field *fields)
+{
+    for (; fields->name != NULL; fields++) {
+        if (fields->text != NULL) {
+            add_text(writer, fields->name, fields->text);
+        } else {
+            add_name(writer, fields->name);
+            tm_buf_add_fmt(writer->line, "%" PRId64, fields->number);
+        }
+    }
+}
+
+/* For machines. */
+static void add_line(struct tm_buf *line, bool json, bool timed, enum tm_log_level level,
+        const char *event, const char *msg, const struct tm_log_field *fields)
+{
+    struct writer writer = {.line = line, .json = json, .first = true};
+    tm_buf_add_text(line, json ? "{" : "");
+    if (timed) {
+        char now[TM_TIME_TEXT_MAX];
+        add_text(&writer, "ts", tm_time_format(tm_now_ms(), now));
+    }
+    add_text(&writer, "level", levels[level].name);
+    add_text(&writer, "event", event);
+    add_text(&writer, "msg", msg);
+    add_fields(&writer, fields);
+    tm_buf_add_text(line, json ? "}\n" : "\n");
+}
+
+/* For eyes: what happened first, what it is about behind it. No control character reaches the terminal. */
+static void add_text_line(struct tm_buf *line, enum tm_log_level level, const char *event,
+        const char *msg, const struct tm_log_field *fields)
+{
+    char now[TM_TIME_TEXT_MAX];
+    struct writer writer = {.line = line};
+    TM_BUF_OWN struct tm_buf clean = {0};
+    tm_utf8_clean(tm_slice_str(msg), &clean);
+    tm_buf_add_fmt(
+            line, "%s %-7s %s: ", tm_time_format(tm_now_ms(), now), levels[level].name, event);
+    for (size_t i = 0; i < clean.len; i++) {
+        if (is_control(clean.at[i])) {
+            add_escaped(line, clean.at[i]);
+        } else {
+            tm_buf_add_u8(line, clean.at[i]);
+        }
+    }
+    add_fields(&writer, fields);
+    tm_buf_add_text(line, "\n");
+}
+
 void tm_log_fields(enum tm_log_level level, const char *event, const char *msg,
         const struct tm_log_field *fields)
 {
@@ -182,27 +234,18 @@ void tm_log_fields(enum tm_log_level level, const char *event, const char *msg,
     (void)atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
 
     TM_BUF_OWN struct tm_buf line = {0};
-    bool json = atomic_load(&line_format) == TM_LOG_FORMAT_JSON;
-    struct writer writer = {.line = &line, .json = json, .first = true};
-    tm_buf_add_text(&line, to_journal ? levels[level].prefix : "");
-    tm_buf_add_text(&line, json ? "{" : "");
-    if (!to_journal) {
-        char now[TM_TIME_TEXT_MAX];
-        add_text(&writer, "ts", tm_time_format(tm_now_ms(), now));
+    enum tm_log_format format = (enum tm_log_format)atomic_load(&line_format);
+    bool prefixed = to_journal && format != TM_LOG_FORMAT_JOURNALD;
+    tm_buf_add_text(&line, prefixed ? levels[level].prefix : "");
+    if (format == TM_LOG_FORMAT_TEXT) {
+        add_text_line(&line, level, event, msg, fields);
+    } else {
+        add_line(&line, format == TM_LOG_FORMAT_JSON, !prefixed, level, event, msg, fields);
     }
-    add_text(&writer, "level", levels[level].name);
-    add_text(&writer, "event", event);
-    add_text(&writer, "msg", msg);
-    for (const struct tm_log_field *field = fields; field->name != NULL; field++) {
-        if (field->text != NULL) {
-            add_text(&writer, field->name, field->text);
-        } else {
-            add_name(&writer, field->name);
-            tm_buf_add_fmt(&line, "%" PRId64, field->number);
-        }
+    if (format != TM_LOG_FORMAT_JOURNALD ||
+            !tm_journald_send(levels[level].priority, event, msg, fields)) {
+        write_line(&line);
     }
-    tm_buf_add_text(&line, json ? "}\n" : "\n");
-    write_line(&line);
-    tell_tap(level, fields, &line, to_journal ? strlen(levels[level].prefix) : 0);
+    tell_tap(level, fields, &line, prefixed ? strlen(levels[level].prefix) : 0);
     errno = kept;
 }

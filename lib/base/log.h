@@ -5,7 +5,7 @@
  *   tm_log(TM_LOG_WARNING, "backup.partition-failed", "the partition could not be read to its end",
  *           TM_LOG_STR("job", id), TM_LOG_INT("partition", 3), TM_LOG_END);
  *
- * logfmt (ts= level= event= msg= key=value...), or one JSON object a line by tm_log_init(). Under
+ * logfmt (ts= level= event= msg= key=value...), or another form by tm_log_init(). Under
  * systemd (JOURNAL_STREAM set) the "<N>" priority goes before and ts is left out. Event names are
  * API: they do not change. Never a secret, key or record content in a field.
  *
@@ -19,7 +19,13 @@
 #include <stdint.h>
 
 enum tm_log_level { TM_LOG_ERROR, TM_LOG_WARNING, TM_LOG_INFO, TM_LOG_DEBUG };
-enum tm_log_format { TM_LOG_FORMAT_AUTO, TM_LOG_FORMAT_LOGFMT, TM_LOG_FORMAT_JSON };
+enum tm_log_format {
+    TM_LOG_FORMAT_AUTO,
+    TM_LOG_FORMAT_LOGFMT,
+    TM_LOG_FORMAT_JSON,
+    TM_LOG_FORMAT_TEXT,     /* for eyes: "TIME warning event: msg name=value" */
+    TM_LOG_FORMAT_JOURNALD, /* entries of systemd's journal (journald.h); logfmt where there is none */
+};
 
 struct tm_log_field {
     const char *name; /* NULL ends the list */

@@ -167,9 +167,6 @@ static const struct {
                                     "4:105: error: policies[0].internal_topics: \"yes\" is neither true nor false\n"},
     {HEAD "log: {level: warn}\n",   "4:14: error: log.level: \"warn\" is not known; write one of: error, warning, info, "
                                     "debug\n"},
-    {HEAD "log: {format: text}\n",  "4:15: error: log.format: \"text\" is not built yet in this version\n"},
-    {HEAD "log: {format: journald}\n",
-                                    "4:15: error: log.format: \"journald\" is not built yet in this version\n"},
     {HEAD POLICY ", from: '2026-01-01T00:00:00Z'}]\n",
                                     "4:94: error: policies[0].from: \"2026-01-01T00:00:00Z\" is not known; write one "
                                     "of: earliest, latest\n"},

@@ -7,9 +7,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -227,6 +230,87 @@ START_TEST(lines_of_threads_do_not_mix)
 }
 END_TEST
 
+START_TEST(text_is_for_eyes_and_keeps_to_its_line)
+{
+    tm_log_init(TM_LOG_INFO, TM_LOG_FORMAT_TEXT);
+    tm_log(TM_LOG_WARNING, "a.b", "two words\nand \x1b[0m more", TM_LOG_STR("job", "job_1"),
+            TM_LOG_INT("n", 3), TM_LOG_END);
+    const char *line = read_log();
+    ck_assert_uint_eq(strcspn(line, " "), strlen("2026-11-22T23:30:00.000Z"));
+    ck_assert_str_eq(
+            strchr(line, ' '), " warning a.b: two words\\nand \\u001b[0m more job=job_1 n=3\n");
+}
+END_TEST
+
+/* A socket in the journal's place. */
+static int listen_as_journal(char path[64])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(path, 64, "/tmp/tidemark-journal-%d", (int)getpid());
+    memcpy(address.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    ck_assert_int_eq(setenv("TIDEMARK_JOURNAL_SOCKET", path, 1), 0);
+    return fd;
+}
+
+START_TEST(journald_gets_each_field_by_itself)
+{
+    char path[64];
+    char got[1024] = {0};
+    int fd = listen_as_journal(path);
+    tm_log_init(TM_LOG_INFO, TM_LOG_FORMAT_JOURNALD);
+    tm_log(TM_LOG_ERROR, "job.failed", "it broke", TM_LOG_STR("job", "job_1"),
+            TM_LOG_STR("spent-ms", "a\nPRIORITY=0"), TM_LOG_INT("n", -2), TM_LOG_END);
+    static const char first[] = "MESSAGE\n";
+    static const char rest[] =
+            "PRIORITY=3\nSYSLOG_IDENTIFIER=tidemarkd\nTIDEMARK_EVENT=job.failed\n"
+            "TIDEMARK_JOB=job_1\nTIDEMARK_SPENT_MS\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\n"
+            "TIDEMARK_N=-2\n";
+    static const char message[] = "job.failed: it broke job=job_1 spent-ms=a\nPRIORITY=0 n=-2";
+    ssize_t len = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+    size_t at = sizeof(first) - 1;
+    ck_assert_int_eq(len, (ssize_t)(at + 8 + sizeof(message) + sizeof(rest) - 1));
+    ck_assert_int_eq(memcmp(got, first, at), 0);
+    ck_assert_uint_eq((uint8_t)got[at], sizeof(message) - 1);
+    ck_assert_int_eq(memcmp(got + at + 8, message, sizeof(message) - 1), 0);
+    ck_assert_int_eq(memcmp(got + at + 8 + sizeof(message), rest, sizeof(rest) - 1), 0);
+    ck_assert_str_eq(read_log(), ""); /* once is enough */
+
+    (void)close(fd); /* the journal has gone: the line goes where it can */
+    tm_log(TM_LOG_INFO, "b", "m", TM_LOG_END);
+    ck_assert_ptr_nonnull(strstr(read_log(), " level=info event=b msg=m\n"));
+    (void)unlink(path);
+}
+END_TEST
+
+static char tapped[256];
+
+static void tap(enum tm_log_level level, const char *job, const char *line)
+{
+    ck_assert_int_eq(level, TM_LOG_INFO);
+    (void)snprintf(tapped, sizeof(tapped), "%s: %s", job, line);
+}
+
+START_TEST(lines_of_a_job_are_tapped_without_the_prefix)
+{
+    pretend_journal();
+    tm_log_set_tap(tap);
+    tm_log(TM_LOG_INFO, "a", "m", TM_LOG_STR("policy", "p"), TM_LOG_END);
+    ck_assert_str_eq(tapped, "");
+    tm_log(TM_LOG_DEBUG, "a", "m", TM_LOG_STR("job", "job_1"),
+            TM_LOG_END); /* is not written, either */
+    ck_assert_str_eq(tapped, "");
+    tm_log(TM_LOG_INFO, "a", "m", TM_LOG_STR("job", "job_1"), TM_LOG_END);
+    ck_assert_str_eq(tapped, "job_1: level=info event=a msg=m job=job_1\n");
+    tm_log_set_tap(NULL);
+    tm_log(TM_LOG_INFO, "b", "m", TM_LOG_STR("job", "job_2"), TM_LOG_END);
+    ck_assert_str_eq(tapped, "job_1: level=info event=a msg=m job=job_1\n");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("log");
@@ -238,6 +322,9 @@ int main(void)
     tcase_add_test(tcase, level_decides_what_is_written_and_counted);
     tcase_add_test(tcase, logging_keeps_errno);
     tcase_add_test(tcase, lines_of_threads_do_not_mix);
+    tcase_add_test(tcase, text_is_for_eyes_and_keeps_to_its_line);
+    tcase_add_test(tcase, journald_gets_each_field_by_itself);
+    tcase_add_test(tcase, lines_of_a_job_are_tapped_without_the_prefix);
 
     Suite *suite = suite_create("log");
     suite_add_tcase(suite, tcase);
