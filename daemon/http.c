@@ -124,8 +124,11 @@ static enum tm_code add_socket(struct tmd *tmd, struct tm_err *err)
     if (config->server.socket[0] == '\0') {
         return TM_OK;
     }
-    TM_TRY(tm_api_listen_unix(config->server.socket, config->server.socket_group, &fd, err));
-    tmd->http->has_socket = true;
+    TM_TRY(tmd_listen_fd(config->server.socket, &fd, err));
+    if (fd < 0) {
+        TM_TRY(tm_api_listen_unix(config->server.socket, config->server.socket_group, &fd, err));
+        tmd->http->has_socket = true;
+    }
     return add_server(tmd, TM_API_SOCKET, fd, true, err);
 }
 

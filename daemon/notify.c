@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,45 @@ void tmd_notify(const char *state)
     if (fd >= 0) { /* a manager that does not listen is not our failure */
         (void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&to, len);
     }
+}
+
+enum { LISTEN_FDS_START = 3 }; /* sd_listen_fds(3) */
+
+enum tm_code tmd_listen_fd(const char *path, int *out, struct tm_err *err)
+{
+    const char *pid = getenv("LISTEN_PID"); /* NOLINT(concurrency-mt-unsafe): never changed */
+    const char *fds = getenv("LISTEN_FDS"); /* NOLINT(concurrency-mt-unsafe): never changed */
+    int64_t meant = 0;
+    struct tm_err ignored = {0};
+    *out = -1;
+    if (pid == NULL || fds == NULL || tm_parse_i64(pid, &meant, &ignored) != TM_OK ||
+            meant != getpid()) {
+        return TM_OK; /* not for us */
+    }
+    struct sockaddr_un at = {0};
+    socklen_t len = sizeof(at) - 1;
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    if (strcmp(fds, "1") != 0 ||
+            getsockopt(LISTEN_FDS_START, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 ||
+            listens == 0 || getsockname(LISTEN_FDS_START, (struct sockaddr *)&at, &len) != 0 ||
+            at.sun_family != AF_UNIX) {
+        return tm_err_set(err, TM_E_USAGE,
+                "LISTEN_FDS=%s: one Unix socket that listens can be passed, for server.socket",
+                fds);
+    }
+    if (strcmp(at.sun_path, path) != 0) {
+        return tm_err_set(err, TM_E_USAGE,
+                "the socket that was passed is \"%s\", and server.socket is \"%s\": make them the "
+                "same",
+                at.sun_path, path);
+    }
+    if (fcntl(LISTEN_FDS_START, F_SETFD, FD_CLOEXEC) != 0 ||
+            fcntl(LISTEN_FDS_START, F_SETFL, O_NONBLOCK) != 0) {
+        return tm_err_set(err, TM_E_IO, "the socket that was passed: %s", tm_errno_text(errno));
+    }
+    *out = LISTEN_FDS_START;
+    return TM_OK;
 }
 
 int64_t tmd_watchdog_ms(void)

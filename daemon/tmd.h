@@ -281,6 +281,8 @@ void tmd_http_free(struct tmd *tmd);                /* once the loop has closed 
 
 /* notify.c: systemd's readiness protocol; nothing where NOTIFY_SOCKET is not set. */
 void tmd_notify(const char *state); /* "READY=1\nSTATUS=..." */
+/* A socket that the manager listens on for us (LISTEN_FDS); -1: there is none. It must be that of `path`. */
+enum tm_code tmd_listen_fd(const char *path, int *out, struct tm_err *err) TM_MUST_CHECK;
 /* Half of WATCHDOG_USEC in ms, 0: no watchdog. */
 int64_t tmd_watchdog_ms(void);
 

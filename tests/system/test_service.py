@@ -3,6 +3,8 @@
 
 import re
 import socket
+import subprocess
+import sys
 
 from rig import jobs, records
 
@@ -55,3 +57,37 @@ def test_a_cluster_that_is_away_is_no_reason_to_end_the_pings(tidemarkd):
         for _ in range(60):  # thrice the time that a worker may be silent
             manager.recv(4096)
     assert "watchdog.withheld" not in daemon.log()
+
+
+PASS = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.argv[2], sys.argv[2:])"
+
+
+def start_with(daemon, listener):
+    """As systemd starts a service that has a socket unit."""
+    with open(daemon.log_path, "ab") as log:
+        daemon.process = subprocess.Popen(
+            [sys.executable, "-c", PASS, str(listener.fileno()), str(daemon.binary), "--config", str(daemon.config_path)],
+            pass_fds=(listener.fileno(),), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    return daemon
+
+
+def test_a_socket_of_the_manager_outlives_the_daemon(tidemarkd):
+    """Whoever connects while the daemon is away is answered by the next one; another path is refused."""
+    daemon = tidemarkd(start=False, bootstrap="127.0.0.1:1")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(daemon.socket))
+        listener.listen()
+        start_with(daemon, listener).wait_ready()
+        assert daemon.get("/v1")["version"]
+        daemon.stop()
+        assert daemon.socket.exists()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(str(daemon.socket))  # nobody is there to accept it
+            client.sendall(b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            start_with(daemon, listener)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        daemon.stop()
+        daemon.configure({"server": {"socket": f"{daemon.socket}.other"}})
+        assert start_with(daemon, listener).wait() == 3
+        assert "make them the same" in daemon.log()
