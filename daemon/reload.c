@@ -14,6 +14,7 @@
 #include "clusters.h"
 #include "config_check.h"
 #include "drills.h"
+#include "hooks.h"
 #include "errand.h"
 #include "jobs_table.h"
 #include "pauses.h"
@@ -134,6 +135,15 @@ static void give_up(struct tmd_reload *reload)
     finish(reload);
 }
 
+/* The configuration in force stays: somebody believes otherwise. */
+static void tell_hooks(struct tmd *tmd, const char *slug, const char *detail)
+{
+    struct tm_json *json = tm_json_object();
+    tm_json_add_str(json, "reason", slug);
+    tm_json_add_str(json, "detail", detail);
+    tmd_hooks_tell(tmd, TM_HOOK_CONFIG_REFUSED, NULL, "tidemarkd", json);
+}
+
 /* `lines`: what is wrong, one a line. */
 static void refuse(struct tmd_reload *reload, const char *slug, const char *lines)
 {
@@ -149,6 +159,7 @@ static void refuse(struct tmd_reload *reload, const char *slug, const char *line
         tm_log(TM_LOG_ERROR, "config.refused", text, TM_LOG_END);
         line += len;
     }
+    tell_hooks(reload->tmd, slug, problem.detail);
     answer(reload, NULL, &problem);
     finish(reload);
 }
@@ -162,6 +173,7 @@ static void succeed(struct tmd_reload *reload)
     char *text = tm_json_text(json);
     tm_metric_set(TM_M_RELOAD_OK, TM_NO_LABELS, 1);
     tm_metric_set(TM_M_RELOAD_TIME, TM_NO_LABELS, (double)tm_now_ms() / 1000);
+    tmd_hooks_over(reload->tmd, TM_HOOK_CONFIG_REFUSED, "tidemarkd");
     tm_log(TM_LOG_INFO, "config.reloaded", "the configuration was read again",
             TM_LOG_INT("changes", (int64_t)reload->change_count), TM_LOG_END);
     answer(reload, text, NULL);

@@ -181,3 +181,19 @@ def test_a_hook_is_tested_and_does_not_reach_inside(tidemarkd, receiver):
     assert failed.status_code == 502 and "answered 500" in failed.json()["detail"]
     assert daemon.api("POST", "/v1/hooks/none/test").status_code == 404
     assert [row["name"] for row in daemon.get("/v1/hooks")["items"]] == ["ops", "guarded", "metadata", "mapped"]
+
+
+def test_a_reload_that_is_refused_is_told_until_one_is_taken(tidemarkd, receiver):
+    hook = {"name": "h", "url": receiver.url, "on": ["config.refused"], "allow_private": True}
+    daemon = tidemarkd({"hooks": [hook]}, bootstrap="127.0.0.1:1")
+    good = daemon.config_path.read_text()
+    for _ in range(2):
+        daemon.config_path.write_text(good.replace('"clusters"', '"clutsers"'))
+        assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 422
+        records.wait_until(lambda: receiver.events("config.refused"), "the event")
+        assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 422
+        event, = receiver.events("config.refused")  # lasts: told once
+        assert event["data"]["reason"] == "config-invalid" and "clutsers" in event["data"]["detail"], event
+        daemon.config_path.write_text(good)
+        assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
+        receiver.got.clear()
