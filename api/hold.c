@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hold.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -56,11 +58,18 @@ struct tm_hold_words tm_hold_read(const struct tm_part *body, bool may_be_null)
     return words;
 }
 
+static const char own[] = "tidemark:"; /* what the daemon says of its points itself */
+
 const char *const *tm_tags_read(const struct tm_part *body, size_t *count)
 {
     const char *const *tags = tm_body_strings(body, "tags", TM_TAG_MAX, count);
     if (*count > TM_TAGS_MAX) {
         tm_body_wrong(body, "tags", "at most %d", (int)TM_TAGS_MAX);
+    }
+    for (size_t i = 0; i < *count; i++) {
+        if (strncmp(tags[i], own, sizeof(own) - 1) == 0) {
+            tm_body_wrong(body, "tags", "may not begin with \"%s\"", own);
+        }
     }
     return tags;
 }

@@ -184,7 +184,7 @@ PAUSED = answer("since", since=TIME, until=TIME, reason=text(), by=text())
 POLICY = answer(
     "name cluster vault topics timezone",
     name=NAME, cluster=NAME, vault=NAME, topics=answer("include exclude", include=array(text()), exclude=array(text())),
-    schedule=text(), timezone=text(), jitter_seconds=real(), paused=ref("Paused"), interval_seconds=real(), rpo_seconds=real(),
+    mode=word("scheduled", "continuous"), flush_seconds=real(), schedule=text(), timezone=text(), jitter_seconds=real(), paused=ref("Paused"), interval_seconds=real(), rpo_seconds=real(),
     newest_point=POINT_ID, newest_point_at=TIME, oldest_point_at=TIME, last_success_at=TIME, last_result=word(*JOB_STATES),
     last_error=ref("JobError"), next_run_at=TIME, last_attempt_at=TIME, running_job=JOB_ID)
 
@@ -317,7 +317,7 @@ SCHEMAS = {
     "State": answer("status", status=word("live", "ready")),
 }
 
-TAGS = array(text(least=1, most=128), "Of the recovery point.", maxItems=64, uniqueItems=True)
+TAGS = array(text(least=1, most=128, pattern="^(?!tidemark:)"), "Of the recovery point; those that begin with tidemark: are the daemon's.", maxItems=64, uniqueItems=True)
 HOLD_BODY = body(about="Retention and deletion leave the point alone.",
                  until=either(ref("TimeToCome"), NULL),
                  reason=either(text(most=1024), NULL))

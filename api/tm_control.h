@@ -80,6 +80,8 @@ struct tm_policy_view {
     const char *name;
     const char *cluster;
     const char *vault;
+    const char *mode;     /* "scheduled", "continuous"; static */
+    int64_t flush_ms;     /* continuous: between two flushes; else 0 */
     const char *schedule; /* as written; "": by hand only */
     const char *const *include;
     size_t include_count;

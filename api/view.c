@@ -177,6 +177,8 @@ struct tm_json *tm_view_policy(const struct tm_policy_view *policy)
     struct tm_json *topics = tm_json_add(json, "topics", tm_json_object());
     (void)tm_json_add(topics, "include", strings(policy->include, policy->include_count));
     (void)tm_json_add(topics, "exclude", strings(policy->exclude, policy->exclude_count));
+    tm_json_add_str(json, "mode", policy->mode);
+    tm_view_add_seconds(json, "flush_seconds", policy->flush_ms);
     add_if(json, "schedule", policy->schedule);
     add_if(json, "timezone", policy->timezone);
     tm_view_add_seconds(json, "jitter_seconds", policy->jitter_ms);

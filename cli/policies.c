@@ -26,6 +26,8 @@ static void print_policy(const struct tm_json_value *policy)
             {"policy", "name", CLI_CELL_TEXT},
             {"cluster", "cluster", CLI_CELL_TEXT},
             {"vault", "vault", CLI_CELL_TEXT},
+            {"mode", "mode", CLI_CELL_TEXT},
+            {"flush", "flush_seconds", CLI_CELL_SECONDS},
             {"schedule", "schedule", CLI_CELL_TEXT},
             {"time zone", "timezone", CLI_CELL_TEXT},
             {"rpo", "rpo_seconds", CLI_CELL_SECONDS},

@@ -199,7 +199,8 @@ static void check_rpo(struct tm_loader *loader, const struct tm_yaml *node, size
                 rpo);
         return;
     }
-    int64_t interval_ms = tm_schedule_interval_ms(&policy->schedule);
+    int64_t interval_ms =
+            policy->continuous ? policy->flush_ms : tm_schedule_interval_ms(&policy->schedule);
     if (interval_ms > policy->rpo_ms) {
         tm_findings_warning(&loader->findings, place_of(node, "rpo"), path,
                 "rpo is %s but runs are up to %s apart; the objective will be breached every run",

@@ -111,6 +111,8 @@ struct tm_config_policy {
     struct tm_schedule schedule;
     enum tm_overlap overlap;
     enum tm_catch_up catch_up;
+    bool continuous;      /* mode: flushes between planned runs, */
+    int64_t flush_ms;     /* each so long */
     const char *timezone; /* of the schedules and the window */
     int64_t jitter_ms;    /* planned runs begin up to that much later, always the same time */
     int64_t timeout_ms;   /* 0: none */

@@ -36,6 +36,8 @@ void tmd_hooks_over(struct tmd *tmd, enum tm_hook_event event, const char *subje
 /* hooks_watch.c: what jobs, planned runs and vaults have to tell. */
 void tmd_hooks_job_started(struct tmd_job *job);
 void tmd_hooks_job_ended(struct tmd_job *job);
+/* Of a flush its failure alone is told, and that it is over. */
+void tmd_hooks_flush_ended(struct tmd_job *job);
 void tmd_hooks_missed(struct tmd *tmd, const struct tm_config_policy *policy, const char *reason);
 void tmd_hooks_vault(struct tmd *tmd, const char *vault, const char *why); /* NULL: it is up */
 void tmd_hooks_daemon(struct tmd *tmd, enum tm_hook_event event);

@@ -102,6 +102,16 @@ void tmd_hooks_job_ended(struct tmd_job *job)
     }
 }
 
+void tmd_hooks_flush_ended(struct tmd_job *job)
+{
+    if (job->row.state == TM_JOB_SUCCEEDED) {
+        tmd_hooks_over(job->tmd, TM_HOOK_BACKUP_FAILED, job->row.policy);
+        tmd_hooks_over(job->tmd, TM_HOOK_BACKUP_PARTIAL, job->row.policy);
+    } else if (job->row.finished_ms != 0) {
+        backup_ended(job);
+    }
+}
+
 void tmd_hooks_missed(struct tmd *tmd, const struct tm_config_policy *policy, const char *reason)
 {
     struct tm_json *json = tm_json_object();

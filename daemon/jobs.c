@@ -110,16 +110,27 @@ struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id)
     return NULL;
 }
 
-struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy)
+static struct tmd_job *backup_of(struct tmd *tmd, const char *policy, bool flush)
 {
     struct tmd_job *job;
     TAILQ_FOREACH(job, &tmd->jobs->active, link)
     {
-        if (job->row.kind == TM_JOB_BACKUP && strcmp(job->row.policy, policy) == 0) {
+        if (job->row.kind == TM_JOB_BACKUP && job->flush == flush &&
+                strcmp(job->row.policy, policy) == 0) {
             return job;
         }
     }
     return NULL;
+}
+
+struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy)
+{
+    return backup_of(tmd, policy, false);
+}
+
+struct tmd_job *tmd_flush_of_policy(struct tmd *tmd, const char *policy)
+{
+    return backup_of(tmd, policy, true);
 }
 
 struct tmd_job *tmd_job_of_vault(struct tmd *tmd, const struct tm_config_vault *vault)
@@ -306,14 +317,20 @@ static void finish(struct tmd_job *job, bool stored)
 {
     struct tmd *tmd = job->tmd;
     job->settled = true;
-    tmd_live_job(job);
+    if (!job->flush) {
+        tmd_live_job(job);
+    }
     tmd_job_end_waits(job);
     tmd_job_leave(job);
     const struct tmd_kind *kind = tmd_kind(job->row.kind);
     if (kind->ended != NULL) {
         kind->ended(job);
     }
-    tmd_hooks_job_ended(job);
+    if (job->flush) {
+        tmd_hooks_flush_ended(job);
+    } else {
+        tmd_hooks_job_ended(job);
+    }
     if (stored) {
         tmd_job_free(job);
     } else {
@@ -348,7 +365,8 @@ static void ended(void *arg)
 {
     struct tmd_job *job = arg;
     pthread_join(job->thread, NULL);
-    bool stopped = job->tmd->draining && atomic_load(&job->cancel) && !job->cancelled_by_user;
+    bool stopped = job->tmd->draining && atomic_load(&job->cancel) && !job->cancelled_by_user &&
+                   !job->flush;
     if (stopped && job->outcome->state != TM_JOB_SUCCEEDED) {
         tm_log(TM_LOG_INFO, "job.interrupted", "will be taken up again at the next start",
                 TM_LOG_STR("job", job->name), TM_LOG_END);
@@ -370,6 +388,19 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* Somebody may read by the point of a flush, which has to stay then. */
+static bool is_read_from(struct tmd *tmd)
+{
+    const struct tmd_job *job;
+    TAILQ_FOREACH(job, &tmd->jobs->active, link)
+    {
+        if (job->row.kind == TM_JOB_RESTORE || job->row.kind == TM_JOB_DRILL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void start(struct tmd_job *job)
 {
     struct tmd_jobs *jobs = job->tmd->jobs;
@@ -378,10 +409,11 @@ static void start(struct tmd_job *job)
     jobs->running++;
     /* Jobs that run already keep their share: the sum stays within about twice the whole. */
     job->memory_bytes = (size_t)job->tmd->config->workers.memory / jobs->running;
+    job->keep_flushes = is_read_from(job->tmd);
     job->row.state = TM_JOB_RUNNING;
     job->row.started_ms = tm_now_ms();
     tmd_job_put(job, put_nothing, NULL, NULL);
-    tm_log(TM_LOG_INFO, "job.started", tm_job_kind_name(job->row.kind),
+    tm_log(job->flush ? TM_LOG_DEBUG : TM_LOG_INFO, "job.started", tm_job_kind_name(job->row.kind),
             TM_LOG_STR("job", job->name), TM_LOG_STR("policy", job->row.policy),
             TM_LOG_STR("cluster", job->row.cluster),
             TM_LOG_STR("requested_by", job->row.requested_by), TM_LOG_END);
@@ -389,10 +421,24 @@ static void start(struct tmd_job *job)
     if (kind->started != NULL) {
         kind->started(job);
     }
-    tmd_live_job(job);
-    tmd_hooks_job_started(job);
+    if (!job->flush) {
+        tmd_live_job(job);
+        tmd_hooks_job_started(job);
+    }
     tm_assert(pthread_create(&job->thread, NULL, run, job) == 0);
     (void)pthread_setname_np(job->thread, tm_job_kind_name(job->row.kind));
+}
+
+/* A run goes before the flush of its policy, which commits what it has and makes room. */
+static bool waits_for_flush(struct tmd_job *job)
+{
+    struct tmd_job *flush = job->row.kind == TM_JOB_BACKUP && !job->flush
+                                    ? tmd_flush_of_policy(job->tmd, job->row.policy)
+                                    : NULL;
+    if (flush != NULL) {
+        tmd_job_cancel(flush, false);
+    }
+    return flush != NULL;
 }
 
 /* Start what may be started. */
@@ -408,7 +454,7 @@ void tmd_jobs_pump(struct tmd *tmd)
         if ((int64_t)jobs->running >= tmd->config->jobs.max_running) {
             return;
         }
-        if (job->durable && !job->started) {
+        if (job->durable && !job->started && !waits_for_flush(job)) {
             start(job);
         }
     }

@@ -11,6 +11,9 @@ enum { RETRY_MS = 30 * 1000 };
 static void put_work(struct tmd_keep *keep, void *arg)
 {
     struct tmd_put *put = arg;
+    if (put->job->flush) {
+        return; /* hundreds an hour, and nothing to take up again */
+    }
     const struct tm_key_row *key = put->key.key != NULL ? &put->key : NULL;
     int64_t expired_ms = tm_now_ms() - keep->config->jobs.idempotency_ms;
     TM_LATER(tm_journal_put_made_job(keep->journal, &put->row, key, expired_ms, &put->err));

@@ -190,6 +190,27 @@ void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
     submit(job, caller, done, arg);
 }
 
+void tmd_flush(struct tmd *tmd, const struct tm_config_policy *policy)
+{
+    bool full = (int64_t)tmd->jobs->running >= tmd->config->jobs.max_running;
+    if (full || tmd->draining || !tmd->ready || tmd_job_of_policy(tmd, policy->name) != NULL ||
+            tmd_flush_of_policy(tmd, policy->name) != NULL ||
+            importing(tmd, policy->vault) != NULL) {
+        return; /* the next one is soon */
+    }
+    struct tmd_job *job = tmd_job_new(tmd, TM_JOB_BACKUP);
+    job->flush = true;
+    job->policy = policy;
+    job->backup.policy = policy->name;
+    job->row.policy = policy->name;
+    job->row.cluster = policy->cluster->name;
+    job->row.requested_by = "flush";
+    job->row.request = "{}";
+    job->durable = true;
+    tmd_job_enter(job);
+    tmd_jobs_pump(tmd);
+}
+
 void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
         const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
         void *arg)

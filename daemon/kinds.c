@@ -35,7 +35,8 @@ static void backup_started(struct tmd_job *job)
 static void backup_ended(struct tmd_job *job)
 {
     tmd_policy_ended(job->tmd, job);
-    if (job->policy != NULL && job->row.finished_ms != 0) {
+    bool nothing = job->flush && job->outcome->has_backup && job->outcome->backup.unchanged;
+    if (job->policy != NULL && job->row.finished_ms != 0 && !nothing) {
         tmd_vaults_count(job->tmd, job->policy->vault);
     }
 }

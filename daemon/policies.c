@@ -48,6 +48,7 @@ static void start_unless(void *arg, const char *writer)
     if (policy->tmd->draining || policy->gone) {
         return;
     }
+    policy->stands_by = writer != NULL;
     if (writer == NULL) {
         tmd_backup(policy->tmd, policy->config, NULL, NULL, refused, policy);
         return;
@@ -152,6 +153,31 @@ static void catch_up(struct policy *policy, int64_t now_ms)
     }
 }
 
+/*
+ * Between planned runs: what is new goes into the vault. The first run of a policy is a planned one, or asked for; where
+ * another daemon does the work, the planned runs look whether it still does.
+ */
+static void flush_due(uv_timer_t *timer)
+{
+    struct policy *policy = timer->data;
+    bool ours = policy->newest[0] != '\0' && !policy->stands_by && !policy->asking;
+    if (ours && !policy->gone && !tmd_policy_is_paused(policy) &&
+            tm_window_is_open(&policy->config->window, tm_now_ms())) {
+        tmd_flush(policy->tmd, policy->config);
+    }
+}
+
+static void plan_flushes(struct policy *policy)
+{
+    uint64_t period_ms = (uint64_t)policy->config->flush_ms;
+    if (!policy->config->continuous) {
+        (void)uv_timer_stop(&policy->flush);
+    } else if (!uv_is_active((uv_handle_t *)&policy->flush) ||
+               uv_timer_get_repeat(&policy->flush) != period_ms) {
+        tm_assert(uv_timer_start(&policy->flush, flush_due, period_ms, period_ms) == 0);
+    }
+}
+
 void tmd_policies_start(struct tmd *tmd)
 {
     for (size_t i = 0; i < tmd->policies->count; i++) {
@@ -165,6 +191,7 @@ void tmd_policies_start(struct tmd *tmd)
         if (!due) { /* else its timer sees to it */
             plan_next(policy, now_ms);
         }
+        plan_flushes(policy);
     }
 }
 
@@ -172,6 +199,7 @@ void tmd_policies_stop(struct tmd *tmd)
 {
     for (size_t i = 0; i < tmd->policies->count; i++) {
         (void)uv_timer_stop(&tmd->policies->at[i]->timer);
+        (void)uv_timer_stop(&tmd->policies->at[i]->flush);
         tmd->policies->at[i]->again = false;
     }
 }
@@ -323,6 +351,11 @@ void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job)
         return;
     }
     policy->running[0] = '\0';
+    if (job->flush && job->row.state == TM_JOB_CANCELLED) {
+        tm_metric_set(TM_M_BACKUP_IN_PROGRESS,
+                TM_LABELS(policy->config->cluster->name, policy->config->name), 0);
+        return; /* a run goes first: what it had is committed, and nothing is amiss */
+    }
     policy->last_attempt_ms = job->row.finished_ms;
     policy->last_result = tm_job_state_name(job->row.state);
     free(policy->last_error);

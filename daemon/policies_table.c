@@ -15,7 +15,9 @@ static struct policy *make_policy(struct tmd *tmd, const struct tm_config_policy
     policy->fresh = true;
     policy->interval_ms = tm_schedule_interval_ms(&config->schedule);
     tm_assert(uv_timer_init(&tmd->loop, &policy->timer) == 0);
+    tm_assert(uv_timer_init(&tmd->loop, &policy->flush) == 0);
     policy->timer.data = policy;
+    policy->flush.data = policy;
     return policy;
 }
 
@@ -83,6 +85,7 @@ struct policy *tmd_policy_find(struct tmd *tmd, const char *name)
 static void let_go(struct tmd *tmd, struct policy *policy)
 {
     (void)uv_timer_stop(&policy->timer);
+    (void)uv_timer_stop(&policy->flush);
     policy->gone = true;
     policy->again = false;
     tmd_hooks_forget(tmd, policy->config->name);
@@ -94,7 +97,9 @@ static void change_policy(struct policy *policy, const struct tm_config_policy *
 {
     bool moved = strcmp(policy->config->cluster->name, config->cluster->name) != 0;
     bool unplanned = config->schedule.kind == TM_SCHEDULE_BY_HAND && policy->interval_ms != 0;
-    if (moved || unplanned) { /* series of the other cluster, or of a next run, would stand still */
+    bool other_mode = policy->config->continuous != config->continuous;
+    if (moved || unplanned ||
+            other_mode) { /* series of the other cluster, or of a next run, would stand still */
         tm_metric_forget("policy", config->name);
     }
     policy->config = config;

@@ -11,6 +11,11 @@ enum { STALE_INTERVALS = 2 }; /* without success for longer than that many runs:
 
 /* Views --------------------------------------------------------------------------------------- */
 
+static const char *mode_of(const struct tm_config_policy *config)
+{
+    return config->continuous ? "continuous" : "scheduled";
+}
+
 void tmd_policy_view(const struct policy *policy, struct tm_policy_view *out)
 {
     const struct tm_config_policy *config = policy->config;
@@ -18,6 +23,8 @@ void tmd_policy_view(const struct policy *policy, struct tm_policy_view *out)
             .name = config->name,
             .cluster = config->cluster->name,
             .vault = config->vault->name,
+            .mode = mode_of(config),
+            .flush_ms = config->continuous ? config->flush_ms : 0,
             .schedule = config->schedule_text,
             .include = config->include,
             .include_count = config->include_count,
@@ -171,7 +178,7 @@ static void zero_counters(const struct policy *policy)
         }
     }
     tm_metric_add(TM_M_RETENTION_POINTS, TM_LABELS(cluster, name), 0);
-    tm_metric_set(TM_M_POLICY_INFO, TM_LABELS(cluster, name, "scheduled"), 1);
+    tm_metric_set(TM_M_POLICY_INFO, TM_LABELS(cluster, name, mode_of(policy->config)), 1);
 }
 
 /* Likewise those of each topic. */

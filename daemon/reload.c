@@ -14,8 +14,8 @@
 #include "clusters.h"
 #include "config_check.h"
 #include "drills.h"
-#include "hooks.h"
 #include "errand.h"
+#include "hooks.h"
 #include "jobs_table.h"
 #include "pauses.h"
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "job/flush.h"
 #include "tmd.h"
 
 struct tm_job_env tmd_run_env(struct tmd_job *job)
@@ -32,7 +33,9 @@ const char *tmd_run_keep(struct tmd_job *job, char *text)
 void tmd_run_log(const struct tmd_job *job, const char *event, const char *error)
 {
     const struct tmd_outcome *outcome = job->outcome;
-    enum tm_log_level level = outcome->state == TM_JOB_SUCCEEDED ? TM_LOG_INFO : TM_LOG_ERROR;
+    enum tm_log_level good = job->flush ? TM_LOG_DEBUG : TM_LOG_INFO;
+    bool expected = job->flush && outcome->state == TM_JOB_CANCELLED; /* a run had to go first */
+    enum tm_log_level level = outcome->state == TM_JOB_SUCCEEDED || expected ? good : TM_LOG_ERROR;
     tm_log(level, event, error != NULL ? error : tm_job_state_name(outcome->state),
             TM_LOG_STR("job", job->name), TM_LOG_STR("state", tm_job_state_name(outcome->state)),
             TM_LOG_STR("policy", job->row.policy), TM_LOG_STR("cluster", job->row.cluster),
@@ -52,6 +55,25 @@ void tmd_run_failed(struct tmd_job *job, const struct tm_err *err)
 }
 
 /* Backup -------------------------------------------------------------------------------------- */
+
+/* What was stored is stored, whatever comes of this. */
+static void settle_flushes(const struct tmd_job *job, const struct tm_backup_options *backup)
+{
+    struct tm_err err = {0};
+    struct tm_flush_options options = {
+            .vault = backup->vault,
+            .catalog = backup->catalog,
+            .policy = backup->policy,
+            .cluster = backup->cluster,
+            .point = job->outcome->backup.point,
+            .planned = !job->flush && job->backup.topic_count == 0,
+            .keep = job->keep_flushes,
+    };
+    if (job->outcome->backup.has_point && tm_flush_settle(&options, &err) != TM_OK) {
+        tm_log(TM_LOG_WARNING, "flush.unsettled", err.msg, TM_LOG_STR("job", job->name),
+                TM_LOG_STR("policy", backup->policy), TM_LOG_END);
+    }
+}
 
 static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
 {
@@ -79,6 +101,7 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
             .note = job->backup.note,
             .tags = job->backup.tags,
             .tag_count = job->backup.tag_count,
+            .own_tag = job->flush ? TM_FLUSH_TAG : NULL,
             .hold_until_ms = job->backup.hold_until_ms,
             .hold_reason = job->backup.hold_reason,
             .no_groups = !policy->consumer_groups,
@@ -98,6 +121,9 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     struct tm_job_env env = tmd_run_env(job);
     enum tm_code code = tm_backup_run(&options, &env, &job->outcome->backup, err);
     tm_arena_done(&arena);
+    if (code == TM_OK && policy->continuous) {
+        settle_flushes(job, &options);
+    }
     return code;
 }
 
@@ -122,9 +148,9 @@ void tmd_run_backup(struct tmd_job *job)
     if (outcome->has_backup && !outcome->backup.unchanged) {
         char head[TM_HEAD_TEXT_MAX]; /* at every commit: what expect_head will ask for */
         (void)tm_head_format(&outcome->backup.head, head);
-        tm_log(TM_LOG_INFO, "vault.head", "committed", TM_LOG_STR("job", job->name),
-                TM_LOG_STR("vault", job->policy->vault->name), TM_LOG_STR("head", head),
-                TM_LOG_END);
+        tm_log(job->flush ? TM_LOG_DEBUG : TM_LOG_INFO, "vault.head", "committed",
+                TM_LOG_STR("job", job->name), TM_LOG_STR("vault", job->policy->vault->name),
+                TM_LOG_STR("head", head), TM_LOG_END);
     }
     tmd_run_log(job, "backup.ended", err.code != TM_OK ? err.msg : NULL);
 }

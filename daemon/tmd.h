@@ -130,6 +130,8 @@ struct tmd_job {
     bool settled;        /* its last row is, or cannot be: until then it reads as going on */
     bool retrying;       /* ended, and its last row is being offered to the journal again */
     bool started;
+    bool flush; /* a backup between two planned ones: it is in no list, and not taken up again */
+    bool keep_flushes; /* of a backup: a restore or a drill was at work when it began */
     pthread_t thread;
     const struct tm_config_policy *policy; /* of a backup, a drill */
     struct tm_backup_request backup;       /* of a backup; texts in `arena` */
@@ -165,9 +167,14 @@ void tmd_jobs_resume(struct tmd *tmd, void (*done)(struct tmd *tmd));
 void tmd_backup(struct tmd *tmd, const struct tm_config_policy *policy,
         const struct tm_backup_request *request, const struct tm_caller *caller, tm_done_job done,
         void *arg);
+/* Store what is new of a policy that is `mode: continuous`, if nothing else is done for it now. */
+void tmd_flush(struct tmd *tmd, const struct tm_config_policy *policy);
 /* The job of that name that is queued, running, or ended and not in the journal yet; NULL: none. */
 struct tmd_job *tmd_job_find(struct tmd *tmd, const struct tm_id16 *id);
+/* The policy's backup that is no flush, */
 struct tmd_job *tmd_job_of_policy(struct tmd *tmd, const char *policy);
+/* and its flush. */
+struct tmd_job *tmd_flush_of_policy(struct tmd *tmd, const char *policy);
 /* The one that has the vault for itself (kinds.h). */
 struct tmd_job *tmd_job_of_vault(struct tmd *tmd, const struct tm_config_vault *vault);
 size_t tmd_jobs_active(const struct tmd *tmd);

@@ -52,6 +52,7 @@ struct tm_backup_options {
     const char *note;            /* NULL or text: makes a point even where nothing is new */
     const char *const *tags;
     size_t tag_count;
+    const char *own_tag;     /* of a point that is made, and makes none by itself; NULL: none */
     int64_t hold_until_ms;   /* 0 none, -1 without end; makes a point, too */
     const char *hold_reason; /* NULL: none */
     bool no_groups;          /* consumer_groups: false */

@@ -299,23 +299,24 @@ static int by_text(const void *left, const void *right)
 static void add_mark(const struct backup_run *run, struct tm_edits *edits, uint64_t point)
 {
     const struct tm_backup_options *options = run->options;
-    if (options->note == NULL && options->tag_count == 0 && options->hold_until_ms == 0) {
+    size_t tag_count = options->tag_count + (options->own_tag != NULL ? 1 : 0);
+    if (options->note == NULL && tag_count == 0 && options->hold_until_ms == 0) {
         return;
     }
     struct tm_row_mark mark = {
             .point = point,
             .note = tm_slice_str(options->note != NULL ? options->note : ""),
-            .tags = tm_arena_alloc(&edits->arena, options->tag_count + 1, sizeof(*mark.tags)),
+            .tags = tm_arena_alloc(&edits->arena, tag_count + 1, sizeof(*mark.tags)),
             .hold_until_ms = options->hold_until_ms,
             .hold_reason = tm_slice_str(options->hold_reason != NULL ? options->hold_reason : ""),
     };
-    for (size_t i = 0; i < options->tag_count; i++) {
-        mark.tags[i] = tm_slice_str(options->tags[i]);
+    for (size_t i = 0; i < tag_count; i++) {
+        mark.tags[i] = tm_slice_str(i < options->tag_count ? options->tags[i] : options->own_tag);
     }
-    if (options->tag_count > 0) {
-        qsort(mark.tags, options->tag_count, sizeof(*mark.tags), by_text);
+    if (tag_count > 0) {
+        qsort(mark.tags, tag_count, sizeof(*mark.tags), by_text);
     }
-    for (size_t i = 0; i < options->tag_count; i++) { /* a tag given twice is one */
+    for (size_t i = 0; i < tag_count; i++) { /* a tag given twice is one */
         if (mark.tag_count == 0 || !tm_slice_eq(mark.tags[i], mark.tags[mark.tag_count - 1])) {
             mark.tags[mark.tag_count++] = mark.tags[i];
         }

@@ -83,6 +83,7 @@ static const struct {
     {BACKUPS, "{\"policy\":\"p\",\"topics\":[]}", 422, "invalid-request", "/topics", "may not be empty; leave it out for all topics"},
     {BACKUPS, "{\"policy\":\"p\",\"topics\":\"t\"}", 422, "invalid-request", "/topics", "must be an array of strings"},
     {BACKUPS, "{\"policy\":\"p\",\"topics\":[\"t\",1]}", 422, "invalid-request", "/topics/1", "must be a string"},
+    {BACKUPS, "{\"policy\":\"p\",\"tags\":[\"tidemark:flush\"]}", 422, "invalid-request", "/tags", "may not begin with \"tidemark:\""},
     {BACKUPS, "{\"policy\":\"p\",\"tags\":[\"b\",\"a\",\"b\"]}", 422, "invalid-request", "/tags", "\"b\" is given twice"},
     {BACKUPS, "{\"policy\":\"p\",\"if_running\":\"wait\"}", 422, "invalid-request", "/if_running", "\"wait\" is not one of them"},
     {"POST", "/v1/backups?wait=1", "{\"policy\":\"p\"}", 422, "invalid-request", "wait", NULL},

@@ -64,8 +64,11 @@ static const struct {
      "4:109: error: verify[1].sample_ratio: 2 is out of range; write 0.0001 to 1\n"
      "4:137: error: verify[2].schedule: is empty\n"
      "4:155: error: verify[2].sample_ratio: \"1e-3\" is not a ratio; write one like 0.02, with at most 6 digits\n"},
-    {HEAD POLICY ", timezone: UTC, mode: continuous}]\n",
-     "4:103: error: policies[0]: \"mode\" is not built yet in this version\n"},
+    {HEAD POLICY ", timezone: UTC, acls: true}]\n",
+     "4:103: error: policies[0]: \"acls\" is not built yet in this version\n"},
+    {HEAD POLICY ", mode: continious, flush: 100ms}]\n",
+     "4:94: error: policies[0].mode: \"continious\" is not known; write one of: scheduled, continuous\n"
+     "4:113: error: policies[0].flush: 100ms is out of range; write 1s to 1h\n"},
     {HEAD POLICY ", timezone: Europe/Berlim}]\n",
      "4:98: error: policies[0].timezone: the system's time zone database has no Europe/Berlim "
      "(/usr/share/zoneinfo/Europe/Berlim); install tzdata, or write a name like Europe/Berlin\n"},

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/flush.h"
+
+#include "base/clock.h"
+#include "job/marks.h"
+
+enum { FLUSHES_MAX = 32, LOOK_BACK = 64 };
+
+/* Points -------------------------------------------------------------------------------------- */
+
+static const struct tm_row_part *find_part(
+        const struct tm_row_point *point, uint32_t stream, int32_t partition)
+{
+    size_t low = 0;
+    size_t high = point->part_count;
+    while (low < high) { /* rows of a point are sorted by stream and partition */
+        size_t mid = low + (high - low) / 2;
+        const struct tm_row_part *row = &point->parts[mid];
+        if (row->stream == stream && row->partition == partition) {
+            return row;
+        }
+        bool below = row->stream < stream || (row->stream == stream && row->partition < partition);
+        low = below ? mid + 1 : low;
+        high = below ? high : mid;
+    }
+    return NULL;
+}
+
+/* Is all of `old` in `fresh`, but for what lies below its start and is in `base`? */
+static bool is_part_covered(const struct tm_row_part *old, const struct tm_row_point *fresh,
+        const struct tm_row_point *base)
+{
+    const struct tm_row_part *now = find_part(fresh, old->stream, old->partition);
+    if (old->start == old->end) {
+        return true;
+    }
+    if (now == NULL || now->end < old->end) {
+        return false;
+    }
+    const struct tm_row_part *below = find_part(base, old->stream, old->partition);
+    return now->start <= old->start ||
+           (below != NULL && below->start <= old->start && below->end >= now->start);
+}
+
+static bool is_covered(const struct tm_row_point *old, const struct tm_row_point *fresh,
+        const struct tm_row_point *base)
+{
+    for (size_t i = 0; i < old->part_count; i++) {
+        if (!is_part_covered(&old->parts[i], fresh, base)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_flush(const struct tm_row_mark *mark)
+{
+    for (size_t i = 0; i < mark->tag_count; i++) {
+        if (tm_slice_is(mark->tags[i], TM_FLUSH_TAG)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct tm_point_query query_of(const struct tm_flush_options *options)
+{
+    return (struct tm_point_query){
+            .cluster_name = options->cluster,
+            .policy = options->policy,
+            .since_ms = INT64_MIN,
+            .until_ms = INT64_MAX,
+            .partial = -1,
+    };
+}
+
+/* The newest point of the policy that no flush made; its id is 0 where there is none. */
+static enum tm_code find_base(const struct tm_flush_options *options, struct tm_arena *arena,
+        struct tm_point *out, struct tm_err *err)
+{
+    struct tm_point_query query = query_of(options);
+    struct tm_point_line *lines = NULL;
+    size_t count = 0;
+    query.limit = LOOK_BACK;
+    TM_TRY(tm_catalog_points(options->catalog, &query, arena, &lines, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (!is_flush(&lines[i].mark)) {
+            return tm_catalog_point(options->catalog, &lines[i].row.ulid, arena, out, err);
+        }
+    }
+    return TM_OK;
+}
+
+/* Settling ------------------------------------------------------------------------------------ */
+
+/* It is a point like others from now on. */
+static enum tm_code untag(const struct tm_flush_options *options, const struct tm_point_line *line,
+        struct tm_arena *arena, struct tm_err *err)
+{
+    struct tm_row_mark will = line->mark;
+    will.tag_count = 0;
+    will.tags = tm_arena_alloc(arena, line->mark.tag_count + 1, sizeof(*will.tags));
+    for (size_t i = 0; i < line->mark.tag_count; i++) {
+        if (!tm_slice_is(line->mark.tags[i], TM_FLUSH_TAG)) {
+            will.tags[will.tag_count++] = line->mark.tags[i];
+        }
+    }
+    return tm_marks_set(options->vault, options->catalog, &line->row.ulid, &line->mark, &will, err);
+}
+
+struct settling {
+    const struct tm_flush_options *options;
+    struct tm_arena arena;
+    struct tm_point fresh; /* of the run that has ended */
+    struct tm_point base;
+};
+
+static enum tm_code settle_old(
+        struct settling *settling, const struct tm_point_line *line, struct tm_err *err)
+{
+    const struct tm_flush_options *options = settling->options;
+    struct tm_point old = {0};
+    TM_TRY(tm_catalog_point(options->catalog, &line->row.ulid, &settling->arena, &old, err));
+    if (old.row.id == 0 || tm_marks_held(&line->mark, tm_now_ms())) {
+        return TM_OK;
+    }
+    if (!is_covered(&old.row, &settling->fresh.row, &settling->base.row)) {
+        return untag(options, line, &settling->arena, err);
+    }
+    return options->keep
+                   ? TM_OK
+                   : tm_marks_delete_point(options->vault, options->catalog, &line->row.ulid, err);
+}
+
+static enum tm_code settle_all(struct settling *settling, struct tm_err *err)
+{
+    const struct tm_flush_options *options = settling->options;
+    struct tm_point_query query = query_of(options);
+    struct tm_point_line *lines = NULL;
+    size_t count = 0;
+    query.tag = TM_FLUSH_TAG;
+    query.limit = FLUSHES_MAX;
+    TM_TRY(tm_catalog_points(options->catalog, &query, &settling->arena, &lines, &count, err));
+    if (count == 0) {
+        return TM_OK;
+    }
+    TM_TRY(tm_catalog_point(
+            options->catalog, &options->point, &settling->arena, &settling->fresh, err));
+    TM_TRY(find_base(options, &settling->arena, &settling->base, err));
+    for (size_t i = 0; i < count; i++) {
+        bool newest = tm_id16_eq(&lines[i].row.ulid, &options->point);
+        if (!newest) {
+            TM_TRY(settle_old(settling, &lines[i], err));
+        } else if (options->planned) {
+            TM_TRY(untag(options, &lines[i], &settling->arena, err));
+        }
+    }
+    return TM_OK;
+}
+
+enum tm_code tm_flush_settle(const struct tm_flush_options *options, struct tm_err *err)
+{
+    struct settling settling = {.options = options};
+    enum tm_code code = settle_all(&settling, err);
+    tm_arena_done(&settling.arena);
+    return code;
+}
