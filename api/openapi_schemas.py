@@ -434,6 +434,8 @@ OPERATIONS = {
         200: {"about": "Metrics", "content": {"text/plain": {"schema": text()}, "application/openmetrics-text": {"schema": text()}}}}},
     "tm_meta_livez": get("meta", "Does the process turn?", "State"),
     "tm_meta_readyz": get("meta", "Does it take work?", "State"),
+    "tm_config_get": {"tag": "meta", "summary": "The configuration in force, secrets as [redacted]", "answers": {
+        200: {"about": "All options, in the form of the file", "content": {"application/json": {"schema": {"type": "object"}}}}}},
     "tm_config_reload": {"tag": "meta", "summary": "Read the configuration again", "answers": {200: json_of("Reloaded")}} | OPTIONAL,
     "tm_config_check": {"tag": "meta", "summary": "Check a configuration", "answers": {200: json_of("Checked")}, "body": "YamlText",
                         "body_required": False, "types": ["application/yaml"]},

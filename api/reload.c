@@ -17,6 +17,14 @@ void tm_config_reload(struct tm_request *request)
     control->ops->reload(control->self, &caller, tm_problem_or_json, request);
 }
 
+void tm_config_get(struct tm_request *request)
+{
+    if (!tm_problem_noted(request)) {
+        const struct tm_control *control = tm_request_control(request);
+        tm_request_answer_json(request, 200, control->ops->config(control->self));
+    }
+}
+
 void tm_config_check(struct tm_request *request)
 {
     if (tm_problem_noted(request)) {

@@ -360,6 +360,8 @@ struct tm_control_ops {
             tm_done_policy done, void *arg);
     /* Read the configuration again: a document of what changed, or config-invalid, or restart-needed. */
     void (*reload)(void *self, const struct tm_caller *caller, tm_done_json done, void *arg);
+    /* At once: the configuration in force, without its secrets. */
+    struct tm_json *(*config)(void *self);
     /* What is wrong with that text as a configuration: a document. The text is copied. */
     void (*check_config)(void *self, struct tm_slice text, tm_done_json done, void *arg);
     /* Another level of the log, for a time or (0) until a restart or a reload. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli.h"
@@ -37,7 +38,15 @@ static void print_config(const char *path, const struct tm_config *config, unsig
     }
 }
 
-static int check(const char *path, bool read_secrets)
+static void print_resolved(const struct tm_config *config)
+{
+    TM_OWN(tm_json_free) struct tm_json *json = tm_config_show(config);
+    char *text = tm_json_text(json);
+    (void)puts(text);
+    free(text);
+}
+
+static int check(const char *path, bool read_secrets, bool resolve)
 {
     struct tm_config_load_options options = {
             .path = path,
@@ -49,7 +58,9 @@ static int check(const char *path, bool read_secrets)
     struct tm_err err = {0};
     enum tm_code code = tm_config_load(&options, &config, &report, &err);
     (void)fputs(tm_buf_text(&report.text), stderr);
-    if (code == TM_OK) {
+    if (code == TM_OK && resolve) {
+        print_resolved(config);
+    } else if (code == TM_OK) {
         print_config(path, config, report.warnings);
     } else if (report.errors == 0) {
         (void)cli_fail(&err);
@@ -62,27 +73,30 @@ static int run_check_config(const struct cli_command *command, int argc, char **
 {
     static const struct option longs[] = {
             {"no-secrets", no_argument, NULL, 's'},
+            {"resolve", no_argument, NULL, 'r'},
             CLI_HELP_OPTION,
             {NULL, 0, NULL, 0},
     };
     bool read_secrets = true;
+    bool resolve = false;
     for (int option; (option = cli_next_option(argc, argv, longs)) != -1;) {
-        if (option != 's') {
+        if (option != 's' && option != 'r') {
             return cli_answer(command, option);
         }
-        read_secrets = false;
+        read_secrets = read_secrets && option != 's';
+        resolve = resolve || option == 'r';
     }
     if (argc - optind > 1) {
         return cli_misuse(command, "only one FILE can be checked at a time");
     }
     const char *path = cli_environment("TIDEMARK_CONFIG");
     path = path != NULL ? path : "/etc/tidemark/tidemark.yaml";
-    return check(optind < argc ? argv[optind] : path, read_secrets);
+    return check(optind < argc ? argv[optind] : path, read_secrets, resolve);
 }
 
 const struct cli_command cli_check_config = {
         .words = "check-config",
-        .operands = "[--no-secrets] [FILE]",
+        .operands = "[--no-secrets] [--resolve] [FILE]",
         .does = "check a configuration, show when each policy runs",
         .help = "Read the configuration as the daemon would, list everything that is wrong with "
                 "its\n"
@@ -92,6 +106,7 @@ const struct cli_command cli_check_config = {
                 "/etc/tidemark/tidemark.yaml.\n"
                 "\n"
                 "  --no-secrets  do not open key files and references, which another machine has\n"
+                "  --resolve     print all options with their values as JSON, secrets hidden\n"
                 "\n"
                 "examples:\n"
                 "  tidemark check-config\n"

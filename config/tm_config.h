@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "policy/gfs.h"
 #include "policy/schedule.h"
@@ -309,6 +310,12 @@ typedef void (*tm_config_told)(void *arg, const struct tm_config_difference *dif
 void tm_config_differ(
         const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg);
 bool tm_config_same_cluster(const struct tm_config_cluster *a, const struct tm_config_cluster *b);
+
+/*
+ * The configuration in force: all options as the file would have them, secrets as "[redacted]". What is not kept of the file
+ * (names of key and token files, scopes of client certificates) is left out, or hidden likewise. The caller frees it.
+ */
+struct tm_json *tm_config_show(const struct tm_config *config);
 
 /* Reference page (Markdown) and full example (YAML) from options.def; for the tools that write docs. */
 void tm_config_reference(struct tm_buf *out);

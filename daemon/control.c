@@ -377,6 +377,12 @@ static void restore(void *self, const struct tm_restore_request *request,
     tmd_plan(self, request, restore_planned, question);
 }
 
+static struct tm_json *config_shown(void *self)
+{
+    const struct tmd *tmd = self;
+    return tm_config_show(tmd->config);
+}
+
 static int64_t unprotected(void *self)
 {
     return tmd_clusters_unprotected(self);
@@ -416,6 +422,7 @@ struct tm_control tmd_control(struct tmd *tmd)
             .unprotected = unprotected,
             .hooks = tmd_control_hooks,
             .reload = tmd_control_reload,
+            .config = config_shown,
             .check_config = tmd_control_check_config,
             .log_level = tmd_control_log_level,
             .hook_test = tmd_control_hook_test,

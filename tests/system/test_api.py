@@ -355,3 +355,17 @@ def test_of_many_requests_with_a_key_at_once_one_is_taken(bootstrap, new_topic, 
     assert daemon.wait_job(made)["state"] == "succeeded"
     assert [job["id"] for job in daemon.get("/v1/jobs?kind=restore")["items"]] == [made]
     records.delete_topic(bootstrap, f"{topic}.many")
+
+
+def test_the_configuration_in_force_is_shown_without_its_secrets(tidemarkd):
+    clusters = [{"name": "source", "bootstrap": ["127.0.0.1:1"], "rdkafka": {"sasl.password": "planted-secret"}}]
+    daemon = tidemarkd({"clusters": clusters, "jobs": {"max_running": 3}}, start=False)
+    daemon.config_path.chmod(0o600)
+    daemon.start()
+    shown = daemon.api("GET", "/v1/config")
+    assert shown.json()["jobs"]["max_running"] == 3 and shown.json()["clusters"][0]["rdkafka"] == {"sasl.password": "[redacted]"}
+    assert "planted" not in shown.text
+    daemon.configure({"clusters": clusters, "jobs": {"max_running": 2}})
+    daemon.config_path.chmod(0o600)
+    assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
+    assert daemon.get("/v1/config")["jobs"]["max_running"] == 2

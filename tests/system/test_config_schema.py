@@ -90,3 +90,35 @@ def test_both_take_it(document, tmp_path):
 def test_both_refuse_it(document, tmp_path):
     assert not VALID.is_valid(document)
     assert not daemon_takes(document, tmp_path)[0]
+
+
+def resolved(document, tmp_path):
+    path = tmp_path / "resolved.yaml"
+    path.write_text(yaml.safe_dump(document))
+    path.chmod(0o600)  # secrets stand in it
+    done = subprocess.run([build_dir() / "cli" / "tidemark", "check-config", "--no-secrets", "--resolve", path], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("document", [
+    whole(), named(yaml.safe_load((ROOT / "examples" / "tidemark.yaml").read_text())),
+    whole(vaults=[{"name": "v", "type": "s3", "bucket": "b", "passphrase": "secret words of the vault", "compression": "none",
+                   "secret_access_key": "planted-secret", "access_key_id": "planted-id", "credentials": "static"}],
+          clusters=[{"name": "c", "bootstrap": ["k:9092", "l:9092"], "rdkafka": {"sasl.password": "planted-secret"}}],
+          hooks=[{"name": "h", "url": "https://hooks.example/planted-secret", "secret": "planted-secret", "on": ["backup.failed"]}])],
+    ids=["smallest", "example", "secrets"])
+def test_what_is_resolved_is_a_configuration_of_the_same_meaning(document, tmp_path):
+    """Every option with its value, secrets hidden; read again, with what is hidden put back, it is the same."""
+    first = resolved(document, tmp_path)
+    assert "planted-secret" not in json.dumps(first) and "secret words" not in json.dumps(first)
+    again = json.loads(json.dumps(first))
+    for section in ("clusters", "hooks", "vaults"):
+        for one, original in zip(again.get(section, []), document.get(section, [])):
+            one |= {key: original[key] for key, value in list(one.items())
+                    if key in original and "[redacted]" in json.dumps(value)}
+    VALID.validate(again)
+    assert resolved(again, tmp_path) == first
+    if document == whole():
+        assert first["policies"][0]["timeout"] and first["server"]["max_body"] == "1MiB", "defaults are filled in"

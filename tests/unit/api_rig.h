@@ -364,6 +364,12 @@ static inline void fake_offset_map(
     done(arg, "{\"items\":[]}", fake->problem);
 }
 
+static inline struct tm_json *fake_config(void *self)
+{
+    (void)self;
+    return tm_json_object();
+}
+
 static inline int64_t fake_unprotected(void *self)
 {
     (void)self;
@@ -398,6 +404,7 @@ static inline void fake_cluster_topics(
 }
 
 static const struct tm_control_ops fake_ops = {
+        .config = fake_config,
         .unprotected = fake_unprotected,
         .clusters = fake_clusters,
         .cluster = fake_cluster,
