@@ -145,9 +145,10 @@ static void add_option(struct tm_json *json, const struct tm_option *option, con
 /* The level of a vault that does not compress, the path of one in a bucket: they cannot be written so. */
 static bool is_unset(const struct tm_option *option, const void *base)
 {
-    bool optional = option->fallback != NULL && option->fallback[0] == '\0';
-    return (option->kind == TM_OPTION_INT && number_of(base, option) < option->min) ||
-           (option->kind == TM_OPTION_PATH && optional && text_of(base, option)[0] == '\0');
+    bool number = option->kind == TM_OPTION_INT;
+    bool path = strcmp(option->path, "vaults[].path") == 0;
+    return (number && number_of(base, option) < option->min) ||
+           (path && text_of(base, option)[0] == '\0');
 }
 
 /* Names of other sections are pointers to them. */
