@@ -191,6 +191,13 @@ struct tm_peek_request { /* GET /v1/recovery-points/{id}/messages */
     int64_t limit;
 };
 
+struct tm_timeline_query { /* GET /v1/timeline */
+    const char *topic;
+    const char *cluster; /* NULL: any */
+    int64_t since_ms;
+    int64_t until_ms;
+};
+
 struct tm_topics_query { /* GET /v1/clusters/{cluster}/topics */
     const char *cluster;
     const char *contains; /* in the name; NULL: all */
@@ -348,6 +355,9 @@ struct tm_control_ops {
             void *self, const struct tm_topics_query *query, tm_done_json done, void *arg);
     /* At once: topics that no policy selects, as last seen; -1: not known. */
     int64_t (*unprotected)(void *self);
+    /* A document of the topic's points, and of what time is stored. */
+    void (*timeline)(
+            void *self, const struct tm_timeline_query *query, tm_done_json done, void *arg);
     /* A document of all hooks. */
     void (*hooks)(void *self, tm_done_json done, void *arg);
     /* Send a test: a document with the receiver's answer, or the problem hook-failed. */

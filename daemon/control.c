@@ -16,6 +16,7 @@
 #include "plan.h"
 #include "put_back.h"
 #include "reload.h"
+#include "timeline.h"
 #include "vaults.h"
 
 enum { NAMES_MAX = 1000 };
@@ -420,6 +421,7 @@ struct tm_control tmd_control(struct tmd *tmd)
             .cluster = tmd_control_cluster,
             .cluster_topics = tmd_control_cluster_topics,
             .unprotected = unprotected,
+            .timeline = tmd_control_timeline,
             .hooks = tmd_control_hooks,
             .reload = tmd_control_reload,
             .config = config_shown,
