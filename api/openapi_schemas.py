@@ -211,7 +211,7 @@ STATUS = answer(
                  rpo_seconds=real()),
     items=array(ref("StatusRow")), next_cursor=text())
 
-RULES = array(word("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest",
+RULES = array(word("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest", "flush",
                    "held", "no_rule", "policy_not_configured"))
 
 POINT_LINE_OF = dict(

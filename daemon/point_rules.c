@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "catalog/findings.h"
 #include "catalog/retained.h"
+#include "job/flush.h"
 #include "job/marks.h"
 
 /* The rules for a point; NULL: its policy is not configured for the vault. */
@@ -67,6 +68,7 @@ static void decide(const struct tm_gfs_rules *rules, const struct tm_point_head 
                 .whole = (heads[i].flags & TM_POINT_PARTIAL) == 0 &&
                          !is_damaged(damaged, &heads[i].ulid),
                 .held = tm_marks_held(&heads[i].mark, now_ms),
+                .passing = tm_flush_is(&heads[i].mark),
         };
     }
     tm_gfs_decide(rules, now_ms, points, count);

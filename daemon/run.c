@@ -56,6 +56,8 @@ void tmd_run_failed(struct tmd_job *job, const struct tm_err *err)
 
 /* Backup -------------------------------------------------------------------------------------- */
 
+enum { GRACE_FLUSHES = 12 };
+
 /* What was stored is stored, whatever comes of this. */
 static void settle_flushes(const struct tmd_job *job, const struct tm_backup_options *backup)
 {
@@ -66,6 +68,7 @@ static void settle_flushes(const struct tmd_job *job, const struct tm_backup_opt
             .policy = backup->policy,
             .cluster = backup->cluster,
             .point = job->outcome->backup.point,
+            .grace_ms = GRACE_FLUSHES * job->policy->flush_ms,
             .planned = !job->flush && job->backup.topic_count == 0,
             .keep = job->keep_flushes,
     };
@@ -121,7 +124,7 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     struct tm_job_env env = tmd_run_env(job);
     enum tm_code code = tm_backup_run(&options, &env, &job->outcome->backup, err);
     tm_arena_done(&arena);
-    if (code == TM_OK && policy->continuous) {
+    if (code == TM_OK) { /* also of a policy that is continuous no more */
         settle_flushes(job, &options);
     }
     return code;

@@ -2,9 +2,10 @@
 #include "job/flush.h"
 
 #include "base/clock.h"
+#include "base/vec.h"
 #include "job/marks.h"
 
-enum { FLUSHES_MAX = 32, LOOK_BACK = 64 };
+enum { FLUSHES_MAX = 100, LOOK_BACK = 200 };
 
 /* Points -------------------------------------------------------------------------------------- */
 
@@ -53,7 +54,7 @@ static bool is_covered(const struct tm_row_point *old, const struct tm_row_point
     return true;
 }
 
-static bool is_flush(const struct tm_row_mark *mark)
+bool tm_flush_is(const struct tm_row_mark *mark)
 {
     for (size_t i = 0; i < mark->tag_count; i++) {
         if (tm_slice_is(mark->tags[i], TM_FLUSH_TAG)) {
@@ -84,7 +85,7 @@ static enum tm_code find_base(const struct tm_flush_options *options, struct tm_
     query.limit = LOOK_BACK;
     TM_TRY(tm_catalog_points(options->catalog, &query, arena, &lines, &count, err));
     for (size_t i = 0; i < count; i++) {
-        if (!is_flush(&lines[i].mark)) {
+        if (!tm_flush_is(&lines[i].mark)) {
             return tm_catalog_point(options->catalog, &lines[i].row.ulid, arena, out, err);
         }
     }
@@ -113,23 +114,57 @@ struct settling {
     struct tm_arena arena;
     struct tm_point fresh; /* of the run that has ended */
     struct tm_point base;
+    TM_VEC(struct tm_id16) going;
 };
+
+/* All of them in one commit; one that went, or is held, meanwhile is left out. */
+static enum tm_code build_going(void *arg, struct tm_edits *out, struct tm_err *err)
+{
+    const struct settling *settling = arg;
+    for (size_t i = 0; i < settling->going.count; i++) {
+        struct tm_point point = {0};
+        TM_TRY(tm_catalog_point(
+                settling->options->catalog, &settling->going.at[i], &out->arena, &point, err));
+        if (point.row.id != 0 && tm_flush_is(&point.mark) &&
+                !tm_marks_held(&point.mark, tm_now_ms())) {
+            *tm_vec_push(&out->points_gone) = point.row.id;
+        }
+    }
+    return out->points_gone.count > 0 ? TM_OK
+                                      : tm_err_set(err, TM_E_EXISTS, "they are gone already");
+}
+
+static enum tm_code remove_going(struct settling *settling, struct tm_err *err)
+{
+    const struct tm_flush_options *options = settling->options;
+    struct tm_fold fold = tm_catalog_fold(options->catalog);
+    if (settling->going.count == 0) {
+        return TM_OK;
+    }
+    enum tm_code code = tm_vault_commit(options->vault, &fold, build_going, settling, NULL, err);
+    if (code == TM_E_EXISTS) {
+        *err = (struct tm_err){0};
+        code = TM_OK;
+    }
+    return code;
+}
 
 static enum tm_code settle_old(
         struct settling *settling, const struct tm_point_line *line, struct tm_err *err)
 {
     const struct tm_flush_options *options = settling->options;
     struct tm_point old = {0};
-    TM_TRY(tm_catalog_point(options->catalog, &line->row.ulid, &settling->arena, &old, err));
-    if (old.row.id == 0 || tm_marks_held(&line->mark, tm_now_ms())) {
+    int64_t now_ms = tm_now_ms();
+    if (options->keep || now_ms - line->row.time_ms < options->grace_ms ||
+            tm_marks_held(&line->mark, now_ms)) {
         return TM_OK;
     }
-    if (!is_covered(&old.row, &settling->fresh.row, &settling->base.row)) {
+    TM_TRY(tm_catalog_point(options->catalog, &line->row.ulid, &settling->arena, &old, err));
+    if (old.row.id != 0 && !is_covered(&old.row, &settling->fresh.row, &settling->base.row)) {
         return untag(options, line, &settling->arena, err);
     }
-    return options->keep
-                   ? TM_OK
-                   : tm_marks_delete_point(options->vault, options->catalog, &line->row.ulid, err);
+    *tm_vec_push(&settling->going) = line->row.ulid;
+    return TM_OK;
 }
 
 static enum tm_code settle_all(struct settling *settling, struct tm_err *err)
@@ -155,13 +190,14 @@ static enum tm_code settle_all(struct settling *settling, struct tm_err *err)
             TM_TRY(untag(options, &lines[i], &settling->arena, err));
         }
     }
-    return TM_OK;
+    return remove_going(settling, err);
 }
 
 enum tm_code tm_flush_settle(const struct tm_flush_options *options, struct tm_err *err)
 {
     struct settling settling = {.options = options};
     enum tm_code code = settle_all(&settling, err);
+    tm_vec_done(&settling.going);
     tm_arena_done(&settling.arena);
     return code;
 }

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "job/flush.h"
 #include "job/marks.h"
 #include "job/retention_warn.h"
 
@@ -107,6 +108,7 @@ static void decide_policy(struct decision *decision, size_t from, size_t until)
                 .time_ms = line->point.time_ms,
                 .whole = line->whole,
                 .held = tm_marks_held(&line->point.mark, decision->now_ms),
+                .passing = tm_flush_is(&line->point.mark),
         };
     }
     if (policy != NULL) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/gfs.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/err.h"
+#include "base/own.h"
 
 enum { RULES_OF_BUCKETS = 5 };
 
@@ -118,14 +120,10 @@ static void drop_old(
     }
 }
 
-void tm_gfs_decide(
+/* By the rules alone. */
+static void decide_counted(
         const struct tm_gfs_rules *rules, int64_t now_ms, struct tm_gfs_point *points, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        tm_assert(i == 0 || points[i].time_ms <= points[i - 1].time_ms);
-        points[i].kept_by = 0;
-        points[i].too_old = false;
-    }
     keep_last(rules->keep_last, points, count);
     for (size_t i = 1; i < RULES_OF_BUCKETS; i++) {
         keep_buckets((enum tm_gfs_rule)(1U << i), wanted(rules, i), points, count);
@@ -134,18 +132,38 @@ void tm_gfs_decide(
         drop_old(rules, now_ms, points, count);
     }
     keep_at_least(rules->min_points, points, count);
+}
+
+void tm_gfs_decide(
+        const struct tm_gfs_rules *rules, int64_t now_ms, struct tm_gfs_point *points, size_t count)
+{
+    struct tm_gfs_point *counted = tm_xalloc(count + 1, sizeof(*counted));
+    size_t counted_count = 0;
     for (size_t i = 0; i < count; i++) {
+        tm_assert(i == 0 || points[i].time_ms <= points[i - 1].time_ms);
+        points[i].kept_by = points[i].passing ? (uint32_t)TM_GFS_FLUSH : 0;
+        points[i].too_old = false;
+        if (!points[i].passing) {
+            counted[counted_count++] = points[i];
+        }
+    }
+    decide_counted(rules, now_ms, counted, counted_count);
+    for (size_t i = 0, at = 0; i < count; i++) {
+        if (!points[i].passing) {
+            points[i] = counted[at++];
+        }
         points[i].kept_by |= i == 0 ? TM_GFS_NEWEST : 0;
         points[i].kept_by |= points[i].held ? TM_GFS_HELD : 0;
         points[i].kept_by |= tm_gfs_removes(rules) ? 0 : TM_GFS_NO_RULE;
     }
+    free(counted);
 }
 
 const char *tm_gfs_rule_name(enum tm_gfs_rule rule)
 {
     static const char *const names[TM_GFS_RULES] = {"keep_last", "keep_hourly", "keep_daily",
             "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest", "held",
-            "no_rule"};
+            "no_rule", "flush"};
     size_t index = 0;
     while (index < TM_GFS_RULES && (uint32_t)rule != 1U << index) {
         index++;

@@ -33,8 +33,9 @@ enum tm_gfs_rule {
     TM_GFS_NEWEST = 128,
     TM_GFS_HELD = 256,
     TM_GFS_NO_RULE = 512, /* the policy has no retention: nothing is removed */
+    TM_GFS_FLUSH = 1024,  /* it is a flush's: the next ones remove it */
 };
-enum { TM_GFS_RULES = 10 };
+enum { TM_GFS_RULES = 11 };
 
 struct tm_gfs_rules { /* zeroed: nothing is ever removed */
     uint32_t keep_last;
@@ -50,6 +51,7 @@ struct tm_gfs_point {
     int64_t time_ms;  /* in: when it was captured */
     bool whole;       /* in: neither partial nor damaged */
     bool held;        /* in: a hold is in force */
+    bool passing;     /* in: a flush's, which goes by itself: no rule counts it */
     bool too_old;     /* out: older than max_age */
     uint32_t kept_by; /* out: enum tm_gfs_rule; 0: it goes */
 };

@@ -55,7 +55,8 @@ def test_what_is_new_can_be_restored_after_a_flush(bootstrap, continuous):
         records.produce(bootstrap, daemon.topic, some(50, total), lambda index, _: index % 2)
         total += 50
         records.wait_until(lambda: stored(daemon) == total, "the flush", timeout=10)
-        records.wait_until(lambda: flushed(daemon) == [True, False], "the flush before it to go", timeout=10)
+        assert flushed(daemon)[0] and not flushed(daemon)[-1]
+    records.wait_until(lambda: flushed(daemon) == [True, False], "all but the newest to go", timeout=60)  # after twelve flushes
     row, = daemon.get("/v1/status")["items"]
     assert row["state"] == "ok" and row["exposure_seconds"] <= 3, row
     policy = daemon.get("/v1/policies/p")
@@ -66,7 +67,7 @@ def test_what_is_new_can_be_restored_after_a_flush(bootstrap, continuous):
     records.produce(bootstrap, daemon.topic, some(10, total), lambda index, _: index % 2)
     records.wait_until(lambda: stored(daemon) == total + 10, "the flush", timeout=10)
     daemon.backup("p")  # finds nothing new: the flush's point is its own
-    records.wait_until(lambda: flushed(daemon) == [False, False], "the newest to stay")
+    records.wait_until(lambda: flushed(daemon) == [False, False], "the newest to stay, the other to go", timeout=60)
     assert "event=flush.unsettled" not in daemon.log() and "level=error" not in daemon.log()
     assert daemon.run_job("/v1/verifications", {"vault": "local", "depth": "full"})["result"]["faults_count"] == 0
 
@@ -81,7 +82,24 @@ def test_planned_runs_make_points_that_stay(bootstrap, continuous):
     kept = [datetime.datetime.fromisoformat(point["captured_at"]).timestamp()
             for point in points(daemon) if FLUSH not in point.get("tags", [])]
     assert planned - 2 <= len(kept) <= planned + 2, (planned, kept)
-    assert sum(flushed(daemon)) <= 2, flushed(daemon)
+    assert sum(flushed(daemon)) <= 16, flushed(daemon)
+
+
+def test_retention_counts_no_flush(bootstrap, continuous):
+    """keep_last: 2 keeps two planned points, however many flushes came since."""
+    daemon = continuous(retention={"keep_last": 2})
+    for number in range(3):
+        records.produce(bootstrap, daemon.topic, some(1, number))
+        daemon.backup("p")
+        for _ in range(3):
+            records.produce(bootstrap, daemon.topic, some(1))
+            time.sleep(1.1)
+    plan = daemon.api("POST", "/v1/retention/plan", json={"vault": "local"}).json()["points"]
+    kept = [point["kept_by"] for point in plan if point["action"] == "keep"]
+    assert sum("keep_last" in rules for rules in kept) == 2 and sum(rules == ["flush"] or rules == ["newest", "flush"] for rules in kept) >= 3, plan
+    assert "flush" in points(daemon)[0]["kept_by"]
+    daemon.run_job("/v1/retention/run", {"vault": "local"})
+    assert flushed(daemon).count(False) == 2
 
 
 def test_a_kill_leaves_nothing_that_the_next_flush_does_not_clear(bootstrap, continuous):
@@ -94,7 +112,7 @@ def test_a_kill_leaves_nothing_that_the_next_flush_does_not_clear(bootstrap, con
     total = 220
     records.produce(bootstrap, daemon.topic, some(1))
     records.wait_until(lambda: stored(daemon) == total + 1, "the flush")
-    records.wait_until(lambda: flushed(daemon) == [True, False], "those before it to go")
+    records.wait_until(lambda: flushed(daemon) == [True, False], "those before it to go", timeout=60)
     jobs.restore(daemon, suffix=".back")
     jobs.assert_restored(records.read_topic(bootstrap, daemon.topic), bootstrap, f"{daemon.topic}.back")
 
@@ -119,7 +137,7 @@ def test_a_topic_that_is_made_again_keeps_what_was_flushed_of_it(bootstrap, cont
     records.create_topic(bootstrap, daemon.topic, 2, config={"retention.ms": "-1"})
     records.produce(bootstrap, daemon.topic, some(5), lambda index, _: index % 2)
     records.wait_until(lambda: stored(daemon) == 5, "a flush of the new topic", timeout=20)
-    records.wait_until(lambda: FLUSH not in daemon.get(f"/v1/recovery-points/{before}").get("tags", []), "the old point to stay")
+    records.wait_until(lambda: FLUSH not in daemon.get(f"/v1/recovery-points/{before}").get("tags", []), "the old point to stay", timeout=60)
     jobs.restore(daemon, point=before, suffix=".old")
     jobs.assert_restored(expected, bootstrap, f"{daemon.topic}.old")
 
@@ -144,4 +162,4 @@ def test_a_restore_by_the_point_of_a_flush_goes_on_while_others_come(bootstrap, 
     assert job["state"] == "succeeded" and job["resumed_count"] == 1 and job["result"]["proof"] == "identical", job
     jobs.assert_restored(expected, bootstrap, f"{daemon.topic}.back")
     records.produce(bootstrap, daemon.topic, some(1))
-    records.wait_until(lambda: flushed(daemon) == [True, False], "the points to go when nobody reads by them", timeout=15)
+    records.wait_until(lambda: flushed(daemon) == [True, False], "the points to go when nobody reads by them", timeout=60)

@@ -258,6 +258,26 @@ START_TEST(rules_have_names)
     ck_assert_str_eq(tm_gfs_rule_name(TM_GFS_KEEP_MONTHLY), "keep_monthly");
     ck_assert_str_eq(tm_gfs_rule_name(TM_GFS_HELD), "held");
     ck_assert_str_eq(tm_gfs_rule_name(TM_GFS_NO_RULE), "no_rule");
+    ck_assert_str_eq(tm_gfs_rule_name(TM_GFS_FLUSH), "flush");
+}
+END_TEST
+
+START_TEST(points_of_flushes_are_counted_by_no_rule)
+{
+    static const struct tm_gfs_rules rules = {.keep_last = 1};
+    struct tm_gfs_point points[] = {
+            {.time_ms = 5000, .whole = true, .passing = true},
+            {.time_ms = 4000, .whole = true, .passing = true, .held = true},
+            {.time_ms = 3000, .whole = true},
+            {.time_ms = 2000, .whole = true, .passing = true},
+            {.time_ms = 1000, .whole = true},
+    };
+    tm_gfs_decide(&rules, 6000, points, 5);
+    ck_assert_uint_eq(points[0].kept_by, TM_GFS_FLUSH | TM_GFS_NEWEST);
+    ck_assert_uint_eq(points[1].kept_by, TM_GFS_FLUSH | TM_GFS_HELD);
+    ck_assert_uint_eq(points[2].kept_by, TM_GFS_KEEP_LAST | TM_GFS_MIN_POINTS);
+    ck_assert_uint_eq(points[3].kept_by, TM_GFS_FLUSH);
+    ck_assert_uint_eq(points[4].kept_by, 0);
 }
 END_TEST
 
@@ -266,6 +286,7 @@ int main(void)
     Suite *suite = suite_create("gfs");
     TCase *tcase = tcase_create("gfs");
     tcase_add_test(tcase, without_rules_nothing_goes);
+    tcase_add_test(tcase, points_of_flushes_are_counted_by_no_rule);
     tcase_add_test(tcase, the_newest_point_of_each_bucket_stays);
     tcase_add_test(tcase, empty_buckets_do_not_count);
     tcase_add_test(tcase, times_before_1970_have_buckets_too);
