@@ -11,6 +11,8 @@
 #include "pauses.h"
 #include "standby.h"
 
+enum { FLUSHES_LOOK_MS = 24 * 3600 * 1000 }; /* so old no flush's point is, but for long restores */
+
 /* Planned runs -------------------------------------------------------------------------------- */
 
 static void count_missed(const struct policy *policy, const char *reason)
@@ -206,7 +208,7 @@ void tmd_policies_stop(struct tmd *tmd)
 
 /* Runs ---------------------------------------------------------------------------------------- */
 
-void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job)
+void tmd_policy_started(struct tmd *tmd, struct tmd_job *job)
 {
     struct policy *policy = tmd_policy_find(tmd, job->row.policy);
     if (policy == NULL) {
@@ -214,6 +216,10 @@ void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job)
     }
     memcpy(policy->running, job->name, sizeof(policy->running));
     policy->started_ms = job->row.started_ms;
+    job->flushes_since_ms = !policy->flushes_seen        ? INT64_MIN
+                            : policy->config->continuous ? job->row.started_ms - FLUSHES_LOOK_MS
+                                                         : INT64_MAX;
+    policy->flushes_seen = true;
     tm_metric_set(TM_M_BACKUP_IN_PROGRESS,
             TM_LABELS(policy->config->cluster->name, policy->config->name), 1);
 }

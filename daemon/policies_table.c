@@ -103,6 +103,7 @@ static void change_policy(struct policy *policy, const struct tm_config_policy *
         tm_metric_forget("policy", config->name);
     }
     policy->config = config;
+    policy->flushes_seen = policy->flushes_seen && !other_mode;
     policy->interval_ms = tm_schedule_interval_ms(&config->schedule);
     policy->pause.policy = config->name;
 }

@@ -31,6 +31,7 @@ struct policy {
     bool gone;  /* not configured any more: it starts nothing */
     uv_timer_t timer;
     uv_timer_t flush;    /* mode: continuous */
+    bool flushes_seen;   /* those of an earlier life, or of another mode, were looked at */
     bool stands_by;      /* another daemon backed it up when this one last asked */
     int64_t interval_ms; /* longest between two planned runs; 0: by hand */
     int64_t next_run_ms; /* 0: none planned */

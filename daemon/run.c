@@ -68,7 +68,8 @@ static void settle_flushes(const struct tmd_job *job, const struct tm_backup_opt
             .policy = backup->policy,
             .cluster = backup->cluster,
             .point = job->outcome->backup.point,
-            .grace_ms = GRACE_FLUSHES * job->policy->flush_ms,
+            .since_ms = job->flushes_since_ms,
+            .grace_ms = job->policy->continuous ? GRACE_FLUSHES * job->policy->flush_ms : 0,
             .planned = !job->flush && job->backup.topic_count == 0,
             .keep = job->keep_flushes,
     };
@@ -124,7 +125,7 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     struct tm_job_env env = tmd_run_env(job);
     enum tm_code code = tm_backup_run(&options, &env, &job->outcome->backup, err);
     tm_arena_done(&arena);
-    if (code == TM_OK) { /* also of a policy that is continuous no more */
+    if (code == TM_OK && job->flushes_since_ms != INT64_MAX) {
         settle_flushes(job, &options);
     }
     return code;

@@ -131,7 +131,8 @@ struct tmd_job {
     bool retrying;       /* ended, and its last row is being offered to the journal again */
     bool started;
     bool flush; /* a backup between two planned ones: it is in no list, and not taken up again */
-    bool keep_flushes; /* of a backup: a restore or a drill was at work when it began */
+    bool keep_flushes;        /* of a backup: a restore or a drill was at work when it began */
+    int64_t flushes_since_ms; /* of a backup: points of flushes to look at; INT64_MAX: none */
     pthread_t thread;
     const struct tm_config_policy *policy; /* of a backup, a drill */
     struct tm_backup_request backup;       /* of a backup; texts in `arena` */
@@ -254,7 +255,7 @@ void tmd_policies_reload(struct tmd *tmd); /* points have gone: count them again
 void tmd_policies_adopt(struct tmd *tmd);
 void tmd_policies_start(struct tmd *tmd); /* planned runs begin, or are planned anew */
 void tmd_policies_stop(struct tmd *tmd);
-void tmd_policy_started(struct tmd *tmd, const struct tmd_job *job);
+void tmd_policy_started(struct tmd *tmd, struct tmd_job *job);
 void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job);
 size_t tmd_policy_views(struct tmd *tmd, const struct tm_policy_view **out);
 size_t tmd_status_rows(struct tmd *tmd, const struct tm_status_row **out);

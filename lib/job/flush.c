@@ -5,7 +5,7 @@
 #include "base/vec.h"
 #include "job/marks.h"
 
-enum { FLUSHES_MAX = 100, LOOK_BACK = 200 };
+enum { FLUSHES_MAX = 100, LOOK_BACK = 50 };
 
 /* Points -------------------------------------------------------------------------------------- */
 
@@ -112,6 +112,7 @@ static enum tm_code untag(const struct tm_flush_options *options, const struct t
 struct settling {
     const struct tm_flush_options *options;
     struct tm_arena arena;
+    bool loaded;           /* the next two */
     struct tm_point fresh; /* of the run that has ended */
     struct tm_point base;
     TM_VEC(struct tm_id16) going;
@@ -149,6 +150,18 @@ static enum tm_code remove_going(struct settling *settling, struct tm_err *err)
     return code;
 }
 
+static enum tm_code load(struct settling *settling, struct tm_err *err)
+{
+    const struct tm_flush_options *options = settling->options;
+    if (settling->loaded) {
+        return TM_OK;
+    }
+    settling->loaded = true;
+    TM_TRY(tm_catalog_point(
+            options->catalog, &options->point, &settling->arena, &settling->fresh, err));
+    return find_base(options, &settling->arena, &settling->base, err);
+}
+
 static enum tm_code settle_old(
         struct settling *settling, const struct tm_point_line *line, struct tm_err *err)
 {
@@ -159,6 +172,7 @@ static enum tm_code settle_old(
             tm_marks_held(&line->mark, now_ms)) {
         return TM_OK;
     }
+    TM_TRY(load(settling, err));
     TM_TRY(tm_catalog_point(options->catalog, &line->row.ulid, &settling->arena, &old, err));
     if (old.row.id != 0 && !is_covered(&old.row, &settling->fresh.row, &settling->base.row)) {
         return untag(options, line, &settling->arena, err);
@@ -174,14 +188,9 @@ static enum tm_code settle_all(struct settling *settling, struct tm_err *err)
     struct tm_point_line *lines = NULL;
     size_t count = 0;
     query.tag = TM_FLUSH_TAG;
+    query.since_ms = options->since_ms;
     query.limit = FLUSHES_MAX;
     TM_TRY(tm_catalog_points(options->catalog, &query, &settling->arena, &lines, &count, err));
-    if (count == 0) {
-        return TM_OK;
-    }
-    TM_TRY(tm_catalog_point(
-            options->catalog, &options->point, &settling->arena, &settling->fresh, err));
-    TM_TRY(find_base(options, &settling->arena, &settling->base, err));
     for (size_t i = 0; i < count; i++) {
         bool newest = tm_id16_eq(&lines[i].row.ulid, &options->point);
         if (!newest) {

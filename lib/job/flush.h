@@ -23,6 +23,7 @@ struct tm_flush_options {
     const char *policy;
     const char *cluster;  /* the configuration's name of it */
     struct tm_id16 point; /* of the run that has ended, or the newest where it made none */
+    int64_t since_ms;     /* only points that were taken after it are looked at; INT64_MIN: all */
     int64_t grace_ms; /* so old a flush's point gets at least: somebody may be about to use it */
     bool planned;     /* it was a planned run, or one that was asked for */
     bool keep;        /* others may be in use: they stay until the next time */

@@ -17,7 +17,7 @@ from rig.toxi import Toxiproxy
 os.environ["PATH"] = f"{kafka.cache_dir() / 'bin'}{os.pathsep}{os.environ['PATH']}"  # promtool, if tests/rig/install put it there
 
 OLD_KAFKA = "3.9.2"
-LONG = ("test_soak", "test_faults", "test_restore_target", "test_outages", "test_package", "test_cluster", "test_security")
+LONG = ("test_soak", "test_faults", "test_restore_target", "test_outages", "test_continuous", "test_package", "test_cluster", "test_security")
 numbers = itertools.count(1)
 
 

@@ -163,3 +163,15 @@ def test_a_restore_by_the_point_of_a_flush_goes_on_while_others_come(bootstrap, 
     jobs.assert_restored(expected, bootstrap, f"{daemon.topic}.back")
     records.produce(bootstrap, daemon.topic, some(1))
     records.wait_until(lambda: flushed(daemon) == [True, False], "the points to go when nobody reads by them", timeout=60)
+
+
+def test_a_policy_that_is_continuous_no_more_keeps_its_newest_point_and_no_other_of_flushes(bootstrap, continuous):
+    daemon = continuous()
+    for number in range(3):
+        records.produce(bootstrap, daemon.topic, some(1, number))
+        records.wait_until(lambda: stored(daemon) == 101 + number, "the flush")
+    assert sum(flushed(daemon)) >= 2
+    daemon.configure({"policies": [jobs.policy(daemon.topic)]})
+    assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
+    daemon.backup("p")
+    assert flushed(daemon) == [False, False] and stored(daemon) == 103
