@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jobs.h"
+#include "narrow.h"
 #include "router.h"
 #include "server.h"
 #include "words.h"
@@ -55,7 +56,7 @@ static void answer(void *arg, struct tmd_key *held, const struct tm_job_view *jo
     if (request == NULL) {
         return;
     }
-    request->route->handler(request);
+    tm_narrow_dispatch(request);
     if (request->suspended && request->end_wait != NULL) {
         tm_server_watch(request);
     }

@@ -317,9 +317,7 @@ static void finish(struct tmd_job *job, bool stored)
 {
     struct tmd *tmd = job->tmd;
     job->settled = true;
-    if (!job->flush) {
-        tmd_live_job(job);
-    }
+    tmd_live_job(job);
     tmd_job_end_waits(job);
     tmd_job_leave(job);
     const struct tmd_kind *kind = tmd_kind(job->row.kind);
@@ -421,8 +419,8 @@ static void start(struct tmd_job *job)
     if (kind->started != NULL) {
         kind->started(job);
     }
+    tmd_live_job(job);
     if (!job->flush) {
-        tmd_live_job(job);
         tmd_hooks_job_started(job);
     }
     tm_assert(pthread_create(&job->thread, NULL, run, job) == 0);

@@ -101,8 +101,8 @@ void tmd_live_job(struct tmd_job *job)
 {
     struct tmd_live *live = job->tmd->live;
     struct tm_job_view view;
-    if (live == NULL) {
-        return;
+    if (live == NULL || (job->flush && !tm_feed_is_heard(live->feed, &job->row.id))) {
+        return; /* hundreds an hour are no news */
     }
     tmd_job_view(job, &view);
     bool ended = view.row.finished_ms > 0;

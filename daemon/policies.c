@@ -11,6 +11,7 @@
 #include "pauses.h"
 #include "standby.h"
 
+enum { FLUSH_REST_MS = 60 * 1000 };
 enum { FLUSHES_LOOK_MS = 24 * 3600 * 1000 }; /* so old no flush's point is, but for long restores */
 
 /* Planned runs -------------------------------------------------------------------------------- */
@@ -163,6 +164,8 @@ static void flush_due(uv_timer_t *timer)
 {
     struct policy *policy = timer->data;
     bool ours = policy->newest[0] != '\0' && !policy->stands_by && !policy->asking;
+    int64_t rest_ms = policy->rests_until_ms - tm_now_ms(); /* the clock may have gone back */
+    ours = ours && (rest_ms <= 0 || rest_ms > FLUSH_REST_MS);
     if (ours && !policy->gone && !tmd_policy_is_paused(policy) &&
             tm_window_is_open(&policy->config->window, tm_now_ms())) {
         tmd_flush(policy->tmd, policy->config);
@@ -363,6 +366,9 @@ void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job)
         return; /* a run goes first: what it had is committed, and nothing is amiss */
     }
     policy->last_attempt_ms = job->row.finished_ms;
+    /* A cluster that is away must not hold a place that others' runs could have, every few seconds anew. */
+    policy->rests_until_ms =
+            job->row.state == TM_JOB_FAILED ? job->row.finished_ms + FLUSH_REST_MS : 0;
     policy->last_result = tm_job_state_name(job->row.state);
     free(policy->last_error);
     policy->last_error = tmd_policy_error(job->row.state, job->row.error);

@@ -30,11 +30,12 @@ struct policy {
     bool fresh; /* its history is not known, and no run was planned yet */
     bool gone;  /* not configured any more: it starts nothing */
     uv_timer_t timer;
-    uv_timer_t flush;    /* mode: continuous */
-    bool flushes_seen;   /* those of an earlier life, or of another mode, were looked at */
-    bool stands_by;      /* another daemon backed it up when this one last asked */
-    int64_t interval_ms; /* longest between two planned runs; 0: by hand */
-    int64_t next_run_ms; /* 0: none planned */
+    uv_timer_t flush;       /* mode: continuous */
+    int64_t rests_until_ms; /* no flush before: one has failed */
+    bool flushes_seen;      /* those of an earlier life, or of another mode, were looked at */
+    bool stands_by;         /* another daemon backed it up when this one last asked */
+    int64_t interval_ms;    /* longest between two planned runs; 0: by hand */
+    int64_t next_run_ms;    /* 0: none planned */
     int64_t started_ms;
     bool asking; /* the vault, who else writes for it */
     bool again;  /* overlap: queue, and a planned run came while one was going on */

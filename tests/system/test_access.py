@@ -4,6 +4,7 @@
 import concurrent.futures
 import hashlib
 import time
+import uuid
 
 import pytest
 import requests
@@ -72,11 +73,12 @@ def test_whoever_tries_many_tokens_gets_his_answers_late(tidemarkd):
     assert time.monotonic() - begun < 5
 
 
-def slugs(daemon, token, requests_made):
+def slugs(daemon, token, requests_made, **headers):
     """The problem of each request, None where it was let in."""
     found = []
     for method, path, body in requests_made:
-        answer = daemon.tcp(method, path, token=token, json=body)
+        keys = {name.replace("_", "-"): f"{value}-{uuid.uuid4()}" for name, value in headers.items()}
+        answer = daemon.tcp(method, path, token=token, json=body, headers=keys)
         problem = answer.json() if answer.status_code >= 400 else {}
         found.append(problem.get("type", "").removeprefix("/problems/") or None)
     return found
@@ -136,6 +138,7 @@ def test_a_token_for_one_policy_sees_and_touches_no_other(shared, by):
                ("POST", "/v1/retention/run", {"vault": "local", "policies": ["ours"]}), ("POST", "/v1/config/reload", {}),
                ("PUT", "/v1/log-level", {"level": "debug"})]
     assert slugs(shared, token, refused) == ["narrowed"] * len(refused)
+    assert slugs(shared, token, refused, Idempotency_Key="k") == ["narrowed"] * len(refused), "another way to the handler"
     changed = shared.tcp("PATCH", f"/v1/recovery-points/{shared.points['theirs']}", token=token, json={"note": "x"},
                          headers={"If-Match": "*"})
     assert changed.status_code == 403 and "note" not in shared.get(f"/v1/recovery-points/{shared.points['theirs']}")

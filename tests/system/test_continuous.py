@@ -175,3 +175,22 @@ def test_a_policy_that_is_continuous_no_more_keeps_its_newest_point_and_no_other
     assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
     daemon.backup("p")
     assert flushed(daemon) == [False, False] and stored(daemon) == 103
+
+
+def test_a_cluster_that_is_away_is_not_flushed_at_each_second(own_broker, tidemarkd):
+    broker = own_broker()
+    records.create_topic(broker.bootstrap, "t", 1)
+    records.produce(broker.bootstrap, "t", some(10))
+    daemon = tidemarkd({"policies": [jobs.policy("t", schedule=NEVER, mode="continuous", flush="1s")]}, bootstrap=broker.bootstrap)
+    daemon.backup("p")
+    broker.kill()
+    records.wait_until(lambda: daemon.get("/v1/policies/p").get("last_result") == "failed", "a flush to fail", timeout=60)
+    failed = daemon.get("/v1/policies/p")["last_attempt_at"]
+    for _ in range(5):
+        time.sleep(1)
+        assert daemon.get("/v1/policies/p")["last_attempt_at"] == failed and "running_job" not in daemon.get("/v1/policies/p")
+    broker.start()
+    records.produce(broker.bootstrap, "t", some(1))
+    assert daemon.backup("p")["state"] == "succeeded"  # one by hand comes at once, and ends the rest
+    records.produce(broker.bootstrap, "t", some(1))
+    records.wait_until(lambda: stored(daemon) == 12, "flushes to go on", timeout=20)
