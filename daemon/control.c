@@ -344,6 +344,17 @@ static int status_of(const char *slug)
     return 409;
 }
 
+/* Whose records are restored, also where the point was named by its id; "": of several policies. */
+static const char *policy_of(const struct tmd_plan_answer *answer, struct tm_arena *arena)
+{
+    const struct tm_restore_request *request = answer->request;
+    if (request->policy != NULL) {
+        return request->policy;
+    }
+    return request->more_point_count == 0 ? tm_arena_str(arena, answer->plan->point.row.policy)
+                                          : "";
+}
+
 static void restore_planned(void *arg, const struct tmd_plan_answer *answer)
 {
     struct restore_question *question = arg;
@@ -358,8 +369,10 @@ static void restore_planned(void *arg, const struct tmd_plan_answer *answer)
         problem = problem_of(412, "plan-changed", "what would be done has changed since the plan");
         question->done(question->arg, NULL, false, &problem);
     } else {
-        tmd_restore(question->tmd, answer->request, answer->vault, &question->caller,
-                question->done, question->arg);
+        struct tm_arena arena = {0};
+        tmd_restore(question->tmd, answer->request, policy_of(answer, &arena), answer->vault,
+                &question->caller, question->done, question->arg);
+        tm_arena_done(&arena);
     }
     free(question->digest);
     free(question);

@@ -211,7 +211,7 @@ void tmd_flush(struct tmd *tmd, const struct tm_config_policy *policy)
     tmd_jobs_pump(tmd);
 }
 
-void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
+void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request, const char *policy,
         const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
         void *arg)
 {
@@ -227,7 +227,7 @@ void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
     tmd_restore_request_copy(request, &job->arena, &job->restore);
     job->vault = vault;
     job->row.cluster = job->restore.target;
-    job->row.policy = job->restore.policy != NULL ? job->restore.policy : "";
+    job->row.policy = tm_arena_strdup(&job->arena, policy);
     add_caller(job, caller);
     char *text = tmd_restore_request_text(&job->restore);
     job->row.request = tm_arena_strdup(&job->arena, text);

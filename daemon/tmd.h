@@ -186,8 +186,8 @@ void tmd_job_forget(struct tmd *tmd, const void *arg);
 void tmd_job_cancel(struct tmd_job *job, bool by_user);
 /* Ask all running jobs to stop; queued ones stay in the journal for the next start. */
 void tmd_jobs_stop(struct tmd *tmd);
-/* Queue a restore whose request has been planned; the texts are copied. */
-void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request,
+/* Queue a restore whose request has been planned, of a policy ("": of several); the texts are copied. */
+void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request, const char *policy,
         const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
         void *arg);
 

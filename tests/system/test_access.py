@@ -143,6 +143,11 @@ def test_a_token_for_one_policy_sees_and_touches_no_other(shared, by):
                          headers={"If-Match": "*"})
     assert changed.status_code == 403 and "note" not in shared.get(f"/v1/recovery-points/{shared.points['theirs']}")
     assert shared.tcp("GET", "/v1/clusters/source/topics", token=token).status_code == (200 if by == "by_cluster" else 403)
+    body = jobs.restore_body(point=shared.points["ours"], suffix=f".{by}")  # named by its id, it is of a policy all the same
+    job = shared.tcp("POST", "/v1/restores?wait=60s", token=token, json=body).json()
+    assert job["state"] == "succeeded" and job["policy"] == "ours", job
+    followed = [("GET", f"/v1/jobs/{job['id']}", None), ("GET", f"/v1/restores/{job['id']}", None), ("GET", f"/v1/jobs/{job['id']}/log", None)]
+    assert slugs(shared, token, followed) == [None] * 3
     answer = shared.tcp("POST", "/v1/backups?wait=60s", token=token, json={"policy": "ours"})  # a wait goes on as it does for others
     assert answer.json()["state"] == "succeeded", answer.text
     assert shared.tcp("GET", f"/v1/jobs/{answer.json()['id']}?wait=10s", token=token).status_code == 200
