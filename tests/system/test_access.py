@@ -12,7 +12,7 @@ import requests
 from rig import jobs, records
 from rig.records import record
 
-QUICK = 0.5
+QUICK = 0.8  # what is held back takes a second
 
 
 def token_line(name, secret, scopes="read", more=""):
