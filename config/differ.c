@@ -22,28 +22,12 @@ static bool is_reloaded(const char *path)
     return false;
 }
 
-static const char *text_at(const void *base, size_t offset)
-{
-    const char *text = NULL;
-    memcpy(&text, (const char *)base + offset, sizeof(text));
-    return text != NULL ? text : "";
-}
-
-/* An array is a pointer with its count behind it. */
-static const void *array_at(const void *base, size_t offset, size_t *count)
-{
-    const void *array = NULL;
-    memcpy(&array, (const char *)base + offset, sizeof(array));
-    memcpy(count, (const char *)base + offset + sizeof(array), sizeof(*count));
-    return array;
-}
-
 static bool same_texts(const struct tm_option *option, const void *a, const void *b)
 {
     size_t count = 0;
     size_t others = 0;
-    const char *const *texts = array_at(a, option->offset, &count);
-    const char *const *other = array_at(b, option->offset, &others);
+    const char *const *texts = tm_option_array(option, a, &count);
+    const char *const *other = tm_option_array(option, b, &others);
     bool same = count == others;
     for (size_t i = 0; same && i < count; i++) {
         same = strcmp(texts[i], other[i]) == 0;
@@ -55,8 +39,8 @@ static bool same_pairs(const struct tm_option *option, const void *a, const void
 {
     size_t count = 0;
     size_t others = 0;
-    const struct tm_pair *pairs = array_at(a, option->offset, &count);
-    const struct tm_pair *other = array_at(b, option->offset, &others);
+    const struct tm_pair *pairs = tm_option_array(option, a, &count);
+    const struct tm_pair *other = tm_option_array(option, b, &others);
     bool same = count == others;
     for (size_t i = 0; same && i < count; i++) {
         same = strcmp(pairs[i].name, other[i].name) == 0 &&
@@ -79,7 +63,7 @@ static bool same_option(const struct tm_option *option, const void *a, const voi
     case TM_OPTION_SCHEDULE:
     case TM_OPTION_BOOTSTRAP:
     case TM_OPTION_SECRET_TEXT:
-        return strcmp(text_at(a, option->offset), text_at(b, option->offset)) == 0;
+        return strcmp(tm_option_text(option, a), tm_option_text(option, b)) == 0;
     case TM_OPTION_WORD:
     case TM_OPTION_BOOL:
     case TM_OPTION_INT:

@@ -172,3 +172,19 @@ const char *tm_option_format(
     }
     return text;
 }
+
+const char *tm_option_text(const struct tm_option *option, const void *base)
+{
+    const char *text = NULL;
+    memcpy(&text, (const char *)base + option->offset, sizeof(text));
+    return text != NULL ? text : "";
+}
+
+const void *tm_option_array(const struct tm_option *option, const void *base, size_t *count)
+{
+    const char *at = (const char *)base + option->offset;
+    const void *array = NULL;
+    memcpy(&array, at, sizeof(array));
+    memcpy(count, at + sizeof(array), sizeof(*count));
+    return array;
+}

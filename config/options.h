@@ -73,6 +73,11 @@ enum { TM_OPTION_TEXT_MAX = 32 };
 const char *tm_option_format(
         const struct tm_option *option, int64_t value, char text[TM_OPTION_TEXT_MAX]);
 
+/* Of an option that the table places, in the struct it lies in (`base`): a text, "" for none; */
+const char *tm_option_text(const struct tm_option *option, const void *base);
+/* an array, which is a pointer with its count behind it. */
+const void *tm_option_array(const struct tm_option *option, const void *base, size_t *count);
+
 /* Words of a WORD: the one at `index`, its length in *len; NULL behind the last. */
 const char *tm_option_word(const struct tm_option *option, size_t index, size_t *len);
 /* The number of the word; -1: none, -2: one that is not built yet. */

@@ -12,22 +12,6 @@ static const void *member(const void *base, const struct tm_option *option)
     return (const char *)base + option->offset;
 }
 
-static const char *text_of(const void *base, const struct tm_option *option)
-{
-    const char *text = NULL;
-    memcpy(&text, member(base, option), sizeof(text));
-    return text != NULL ? text : "";
-}
-
-/* An array is a pointer with its count behind it. */
-static const void *array_of(const void *base, const struct tm_option *option, size_t *count)
-{
-    const void *array = NULL;
-    memcpy(&array, member(base, option), sizeof(array));
-    memcpy(count, (const char *)member(base, option) + sizeof(array), sizeof(*count));
-    return array;
-}
-
 static int64_t number_of(const void *base, const struct tm_option *option)
 {
     int64_t wide = 0;
@@ -60,7 +44,7 @@ static void add_word(struct tm_json *json, const struct tm_option *option, int64
 static void add_texts(struct tm_json *json, const void *base, const struct tm_option *option)
 {
     size_t count = 0;
-    const char *const *texts = array_of(base, option, &count);
+    const char *const *texts = tm_option_array(option, base, &count);
     struct tm_json *list = tm_json_add(json, tm_option_key(option->path), tm_json_array());
     for (size_t i = 0; i < count; i++) {
         tm_json_push_str(list, texts[i]);
@@ -71,7 +55,7 @@ static void add_texts(struct tm_json *json, const void *base, const struct tm_op
 static void add_pairs(struct tm_json *json, const void *base, const struct tm_option *option)
 {
     size_t count = 0;
-    const struct tm_pair *pairs = array_of(base, option, &count);
+    const struct tm_pair *pairs = tm_option_array(option, base, &count);
     struct tm_json *map = tm_json_add(json, tm_option_key(option->path), tm_json_object());
     for (size_t i = 0; i < count; i++) {
         add_text(map, pairs[i].name, pairs[i].value, option->secret);
@@ -122,7 +106,7 @@ static void add_option(struct tm_json *json, const struct tm_option *option, con
         add_pairs(json, base, option);
         break;
     case TM_OPTION_BOOTSTRAP:
-        add_bootstrap(json, key, text_of(base, option));
+        add_bootstrap(json, key, tm_option_text(option, base));
         break;
     case TM_OPTION_TEXT:
     case TM_OPTION_NAME:
@@ -130,7 +114,7 @@ static void add_option(struct tm_json *json, const struct tm_option *option, con
     case TM_OPTION_ADDRESS:
     case TM_OPTION_SCHEDULE:
     case TM_OPTION_SECRET_TEXT:
-        add_text(json, key, text_of(base, option), option->secret);
+        add_text(json, key, tm_option_text(option, base), option->secret);
         break;
     case TM_OPTION_MAP:
     case TM_OPTION_LIST:
@@ -148,7 +132,7 @@ static bool is_unset(const struct tm_option *option, const void *base)
     bool number = option->kind == TM_OPTION_INT;
     bool path = strcmp(option->path, "vaults[].path") == 0;
     return (number && number_of(base, option) < option->min) ||
-           (path && text_of(base, option)[0] == '\0');
+           (path && tm_option_text(option, base)[0] == '\0');
 }
 
 /* Names of other sections are pointers to them. */

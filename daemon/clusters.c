@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "clusters.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/metrics.h"
-#include "base/text.h"
 #include "base/vec.h"
 #include "errand.h"
 #include "policy/select.h"
@@ -457,9 +455,7 @@ static void refuse_unknown(const struct tmd *tmd, const char *name, tm_done_json
     for (size_t i = 0; i < count; i++) {
         names[i] = tmd->config->clusters[i].name;
     }
-    const char *near = tm_nearest(name, names, count);
-    tmd_unknown(&problem, "cluster", name);
-    (void)snprintf(problem.similar, sizeof(problem.similar), "%s", near != NULL ? near : "");
+    tmd_unknown_among(&problem, "cluster", name, names, count);
     free(names);
     done(arg, NULL, &problem);
 }

@@ -36,16 +36,22 @@ void tmd_unknown(struct tm_problem *out, const char *kind, const char *name)
     (void)snprintf(out->name, sizeof(out->name), "%s", name);
 }
 
+void tmd_unknown_among(struct tm_problem *out, const char *kind, const char *name,
+        const char *const *names, size_t count)
+{
+    const char *near = tm_nearest(name, names, count);
+    tmd_unknown(out, kind, name);
+    (void)snprintf(out->similar, sizeof(out->similar), "%s", near != NULL ? near : "");
+}
+
 void tmd_unknown_policy(const struct tmd *tmd, const char *name, struct tm_problem *out)
 {
     const char *names[NAMES_MAX];
     size_t count = 0;
-    tmd_unknown(out, "policy", name);
     for (; count < tmd->config->policy_count && count < NAMES_MAX; count++) {
         names[count] = tmd->config->policies[count].name;
     }
-    const char *near = tm_nearest(name, names, count);
-    (void)snprintf(out->similar, sizeof(out->similar), "%s", near != NULL ? near : "");
+    tmd_unknown_among(out, "policy", name, names, count);
 }
 
 static struct tm_problem unknown(const char *kind, const char *name)

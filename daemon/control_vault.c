@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "errand.h"
 #include "job/marks.h"
 #include "kinds.h"
@@ -19,9 +18,7 @@ void tmd_unknown_vault(const struct tmd *tmd, const char *name, struct tm_proble
     for (size_t i = 0; i < count; i++) {
         names[i] = tmd->config->vaults[i].name;
     }
-    const char *near = tm_nearest(name, names, count);
-    tmd_unknown(out, "vault", name);
-    (void)snprintf(out->similar, sizeof(out->similar), "%s", near != NULL ? near : "");
+    tmd_unknown_among(out, "vault", name, names, count);
     free(names);
 }
 

@@ -264,6 +264,9 @@ void tmd_policy_metrics(struct tmd *tmd);
 /* control.c: the table that the HTTP side calls. */
 struct tm_control tmd_control(struct tmd *tmd);
 void tmd_unknown(struct tm_problem *out, const char *kind, const char *name);
+/* The same, with the nearest of those there are. */
+void tmd_unknown_among(struct tm_problem *out, const char *kind, const char *name,
+        const char *const *names, size_t count);
 /* control_vault.c: no vault of that name; with the nearest one. */
 void tmd_unknown_policy(const struct tmd *tmd, const char *name, struct tm_problem *out);
 void tmd_unknown_vault(const struct tmd *tmd, const char *name, struct tm_problem *out);

@@ -6,6 +6,24 @@
 
 #include "codec/parts.h"
 
+const struct tm_row_part *tm_row_point_part(
+        const struct tm_row_point *point, uint32_t stream, int32_t partition)
+{
+    size_t low = 0;
+    size_t high = point->part_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        const struct tm_row_part *row = &point->parts[mid];
+        if (row->stream == stream && row->partition == partition) {
+            return row;
+        }
+        bool below = row->stream < stream || (row->stream == stream && row->partition < partition);
+        low = below ? mid + 1 : low;
+        high = below ? high : mid;
+    }
+    return NULL;
+}
+
 const char *tm_gap_reason_name(enum tm_gap_reason reason)
 {
     switch (reason) {

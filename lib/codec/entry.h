@@ -112,6 +112,10 @@ struct tm_row_point {
     size_t acl_count;
 };
 
+/* The row of that partition in a point whose parts are sorted by stream and partition; NULL: there is none. */
+const struct tm_row_part *tm_row_point_part(
+        const struct tm_row_point *point, uint32_t stream, int32_t partition);
+
 struct tm_row_mark {
     uint64_t point;
     struct tm_slice note;

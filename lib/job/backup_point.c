@@ -22,24 +22,6 @@ static void rows_done(struct rows *rows)
     tm_vec_done(&rows->groups);
 }
 
-static const struct tm_row_part *find_part(
-        const struct tm_row_point *point, uint32_t stream, int32_t partition)
-{
-    size_t low = 0;
-    size_t high = point->part_count;
-    while (low < high) { /* rows of a point are sorted by stream and partition */
-        size_t mid = low + (high - low) / 2;
-        const struct tm_row_part *row = &point->parts[mid];
-        if (row->stream == stream && row->partition == partition) {
-            return row;
-        }
-        bool below = row->stream < stream || (row->stream == stream && row->partition < partition);
-        low = below ? mid + 1 : low;
-        high = below ? high : mid;
-    }
-    return NULL;
-}
-
 static const struct tm_row_topic *find_topic(const struct tm_row_point *point, uint32_t stream)
 {
     for (size_t i = 0; i < point->topic_count; i++) {
@@ -184,7 +166,7 @@ static void keep_changed(struct rows *rows, const struct tm_row_point *newest)
     size_t kept = 0;
     for (size_t i = 0; i < rows->parts.count; i++) {
         const struct tm_row_part *row = &rows->parts.at[i];
-        const struct tm_row_part *old = find_part(newest, row->stream, row->partition);
+        const struct tm_row_part *old = tm_row_point_part(newest, row->stream, row->partition);
         if (old == NULL || !same_part(old, row)) {
             rows->parts.at[kept++] = *row;
         }
@@ -211,7 +193,8 @@ static void collect(struct backup_run *run, struct tm_edits *edits, const struct
         }
         for (size_t p = 0; p < topic->part_count; p++) {
             const struct backup_part *part = &topic->parts[p];
-            add_part(rows, topic, part, find_part(&newest->row, topic->assigned, part->partition));
+            add_part(rows, topic, part,
+                    tm_row_point_part(&newest->row, topic->assigned, part->partition));
         }
         add_topic(rows, edits, topic, find_topic(&newest->row, topic->assigned));
     }

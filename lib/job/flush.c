@@ -9,36 +9,18 @@ enum { FLUSHES_MAX = 100, LOOK_BACK = 50 };
 
 /* Points -------------------------------------------------------------------------------------- */
 
-static const struct tm_row_part *find_part(
-        const struct tm_row_point *point, uint32_t stream, int32_t partition)
-{
-    size_t low = 0;
-    size_t high = point->part_count;
-    while (low < high) { /* rows of a point are sorted by stream and partition */
-        size_t mid = low + (high - low) / 2;
-        const struct tm_row_part *row = &point->parts[mid];
-        if (row->stream == stream && row->partition == partition) {
-            return row;
-        }
-        bool below = row->stream < stream || (row->stream == stream && row->partition < partition);
-        low = below ? mid + 1 : low;
-        high = below ? high : mid;
-    }
-    return NULL;
-}
-
 /* Is all of `old` in `fresh`, but for what lies below its start and is in `base`? */
 static bool is_part_covered(const struct tm_row_part *old, const struct tm_row_point *fresh,
         const struct tm_row_point *base)
 {
-    const struct tm_row_part *now = find_part(fresh, old->stream, old->partition);
+    const struct tm_row_part *now = tm_row_point_part(fresh, old->stream, old->partition);
     if (old->start == old->end) {
         return true;
     }
     if (now == NULL || now->end < old->end) {
         return false;
     }
-    const struct tm_row_part *below = find_part(base, old->stream, old->partition);
+    const struct tm_row_part *below = tm_row_point_part(base, old->stream, old->partition);
     return now->start <= old->start ||
            (below != NULL && below->start <= old->start && below->end >= now->start);
 }
