@@ -19,7 +19,7 @@ static const char kinds[] = "backup restore verify retention delete import drill
 /* Lists ------------------------------------------------------------------------------------ */
 
 static void list_done(void *arg, const struct tm_job_view *jobs, size_t count, bool more,
-        const struct tm_problem *problem)
+        int64_t total, const struct tm_problem *problem)
 {
     struct tm_request *request = tm_problem_told(arg, problem);
     if (request == NULL) {
@@ -34,6 +34,7 @@ static void list_done(void *arg, const struct tm_job_view *jobs, size_t count, b
             (void)tm_json_push(items, tm_view_job(&jobs[i]));
         }
     }
+    tm_query_add_total(request, list, total);
     tm_query_answer_page(request, list, count > 0 ? &jobs[count - 1].row.id : NULL, more);
 }
 
@@ -59,6 +60,7 @@ void tm_jobs_answer_list(struct tm_request *request, int kind)
     if (tm_words_find(params, "policy") >= 0) {
         query.policy = tm_query_get(request, "policy");
     }
+    query.counted = tm_query_counted(request);
     if (!tm_query_page(request)) {
         return;
     }

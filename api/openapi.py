@@ -93,7 +93,8 @@ def document(found, version):
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidemark", "version": version, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-                 "description": "Control API of tidemarkd. HEAD works wherever GET does. docs/api.md says more."},
+                 "description": "Control API of tidemarkd. HEAD works wherever GET does. Each GET also takes int64=string: "
+                                "integers come as strings then, which no schema here says. docs/api.md says more."},
         "servers": [{"url": "http://127.0.0.1:8484"}],
         "paths": paths,
         "components": {

@@ -87,7 +87,7 @@ PARAMETERS = {
     "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME, "path cluster": CLUSTER_NAME,
     "path id": text(least=1),
     "cluster": text("Those of that cluster.", 1), "policy": text("Those of that policy.", 1), "topic": text("Those of that topic.", 1),
-    "count": number("How many.", 1, 500, default=10),
+    "count": word("true", "false", about="Tell total_count, too; not to narrowed tokens."), "at": ref("When"),
     "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(0|(60|[1-5]?[0-9])s|(60000|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0)ms|[01]m|0[hdw])$"),
     "state": word(*JOB_STATES, about="Those in that state."),
     "q": text("Those whose name contains it.", 1), "protected": word("true", "false", about="Those that a policy selects, or the others."),
@@ -209,7 +209,8 @@ STATUS = answer(
     unprotected_topics_count=number("Topics that no policy selects, once the clusters were looked at."),
     worst=answer("cluster policy state", cluster=text(), policy=text(), topic=text(), state=STATES, exposure_seconds=number(),
                  rpo_seconds=real()),
-    items=array(ref("StatusRow")), next_cursor=text())
+    items=array(ref("StatusRow")), next_cursor=text(),
+    total_count=number("With count=true: on all pages."))
 
 RULES = array(word("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "within_max_age", "min_points", "newest", "flush",
                    "held", "no_rule", "policy_not_configured"))
@@ -289,7 +290,8 @@ MAP_ROW = answer(
 
 
 def page(row):
-    return answer("items", items=array(ref(row)), next_cursor=text(), since=TIME, until=TIME)
+    return answer("items", items=array(ref(row)), next_cursor=text(), since=TIME, until=TIME, at=TIME,
+                  total_count=number("With count=true: on all pages."))
 
 
 SCHEMAS = {
@@ -455,8 +457,10 @@ OPERATIONS = {
     "tm_clusters_topics": get("clusters", "Its topics, asked now, and who backs them up", "ClusterTopics",
                               query={"cursor": text("next_cursor of the page before.")}),
     "tm_policies_list": listed("policies", "All policies; all of them unless limit is given", "Policies", query={"state": STATES}),
-    "tm_policies_get": get("policies", "One policy", "Policy"),
-    "tm_policies_schedule": get("policies", "Its next planned runs", "PlannedRuns"),
+    "tm_policies_get": get("policies", "One policy", "Policy", not_modified=True, headers={"If-None-Match": text("An ETag, for 304.")}) | {
+        "answers": {200: json_of("Policy", headers={"ETag": text()})}},
+    "tm_policies_schedule": get("policies", "Its next planned runs", "PlannedRuns",
+                                query={"count": number("How many.", 1, 500, default=10)}),
     "tm_policies_pause": get("policies", "Planned runs wait", "Policy", body="PauseRequest", body_required=False),
     "tm_policies_resume": get("policies", "Planned runs go on", "Policy", **OPTIONAL),
     "tm_backups_start": job("backups", "Back a policy up now", "BackupRequest"),

@@ -85,7 +85,7 @@ static void seen(void *arg, const struct tm_point_answer *answer, const struct t
     struct tm_point_edit *edit = request->edit;
     char etag[TM_ETAG_MAX];
     tm_points_etag(answer, etag);
-    if (!tm_points_etag_among(edit->if_match, etag)) {
+    if (!tm_etag_among(edit->if_match, etag)) {
         struct tm_problem changed = {.status = 412, .slug = "precondition-failed"};
         (void)snprintf(changed.detail, sizeof(changed.detail),
                 "the recovery point is no longer the one of that ETag");

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "points.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/text.h"
 #include "base/ulid.h"
 #include "narrow.h"
 #include "router.h"
@@ -33,6 +30,7 @@ static void list_done(
                     tm_view_point_line(&answer->at[i], answer->vaults[i], answer->kept_by[i]));
         }
     }
+    tm_query_add_total(request, list, answer->total);
     const struct tm_id16 *last = answer->count > 0 ? &answer->at[answer->count - 1].row.ulid : NULL;
     tm_query_answer_page(request, list, last, answer->more);
 }
@@ -58,6 +56,13 @@ void tm_points_list(struct tm_request *request)
     int held = tm_query_choice(request, "held", "false true", -1);
     query.catalog.held_ms = held == 1 ? tm_now_ms() : 0;
     query.catalog.not_held_ms = held == 0 ? tm_now_ms() : 0;
+    query.counted = tm_query_counted(request);
+    int64_t at_ms = tm_query_time(request, "at", INT64_MIN);
+    if (at_ms !=
+            INT64_MIN) { /* who can restore a time was made after it, and has stored what was before */
+        query.catalog.covers_ms = at_ms != 0 ? at_ms : 1;
+        query.catalog.since_ms = at_ms > query.catalog.since_ms ? at_ms : query.catalog.since_ms;
+    }
     if (!tm_query_page(request)) {
         return;
     }
@@ -70,45 +75,19 @@ void tm_points_list(struct tm_request *request)
 
 /* One point -------------------------------------------------------------------------------- */
 
-/* Weak ones count (RFC 9110, for If-None-Match); ours are strong. */
-bool tm_points_etag_among(const char *list, const char *etag)
-{
-    size_t len = strlen(etag);
-    while (*list != '\0') {
-        list += strspn(list, " \t,");
-        list += strncmp(list, "W/", 2) == 0 ? 2 : 0;
-        size_t item = strcspn(list, ",");
-        size_t trimmed = item;
-        while (trimmed > 0 && (list[trimmed - 1] == ' ' || list[trimmed - 1] == '\t')) {
-            trimmed--;
-        }
-        if ((trimmed == 1 && list[0] == '*') || (trimmed == len && strncmp(list, etag, len) == 0)) {
-            return true;
-        }
-        list += item;
-    }
-    return false;
-}
-
 /* The point's document, and the ETag made from it. */
 static void make_document(
         const struct tm_point_answer *answer, struct tm_buf *body, char etag[TM_ETAG_MAX])
 {
-    enum { ETAG_BYTES = 16 };
     TM_OWN(tm_json_free) struct tm_json *json = tm_view_point(answer);
     char *text = tm_json_text(json);
-    struct tm_hash hash = tm_sha256_of(tm_slice_str(text));
+    tm_etag_of(text, etag);
     free(text);
     /* Other points come and go: what keeps this one is no change of it. */
     tm_view_add_kept_by(json, answer->kept_by);
     text = tm_json_text(json);
     tm_buf_add_text(body, text);
-    tm_buf_add_text(body, "\n");
     free(text);
-
-    char hex[2 * ETAG_BYTES + 1];
-    tm_hex(hash.bytes, ETAG_BYTES, hex);
-    (void)snprintf(etag, TM_ETAG_MAX, "\"%s\"", hex);
 }
 
 void tm_points_etag(const struct tm_point_answer *answer, char out[TM_ETAG_MAX])
@@ -119,17 +98,10 @@ void tm_points_etag(const struct tm_point_answer *answer, char out[TM_ETAG_MAX])
 
 void tm_points_answer(struct tm_request *request, const struct tm_point_answer *answer)
 {
-    struct tm_buf body = {0};
+    TM_BUF_OWN struct tm_buf body = {0};
     char etag[TM_ETAG_MAX];
     make_document(answer, &body, etag);
-    tm_request_add_header(request, "ETag", "%s", etag);
-    const char *known = tm_request_header(request, "If-None-Match");
-    if (known != NULL && tm_points_etag_among(known, etag)) {
-        tm_buf_done(&body);
-        tm_request_answer_text(request, 304, NULL, &body);
-    } else {
-        tm_request_answer_text(request, 200, "application/json", &body);
-    }
+    tm_etag_answer(request, tm_buf_text(&body), etag);
 }
 
 static void point_done(

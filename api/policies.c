@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "etag.h"
 #include "narrow.h"
 #include "routes.h"
 #include "view.h"
@@ -103,9 +104,15 @@ void tm_policies_get(struct tm_request *request)
         return;
     }
     const struct tm_policy_view *policy = tm_policies_find(request);
-    if (policy != NULL) {
-        tm_request_answer_json(request, 200, tm_view_policy(policy));
+    if (policy == NULL) {
+        return;
     }
+    char etag[TM_ETAG_MAX];
+    TM_OWN(tm_json_free) struct tm_json *json = tm_view_policy(policy);
+    char *text = tm_json_text(json);
+    tm_etag_of(text, etag);
+    tm_etag_answer(request, text, etag);
+    free(text);
 }
 
 /* Status ----------------------------------------------------------------------------------- */

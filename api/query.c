@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "narrow.h"
 #include "request.h"
 #include "router.h"
 #include "words.h"
@@ -86,10 +87,26 @@ static void note(struct tm_request *request, const char *name, const char *detai
     tm_problem_note(request, &error);
 }
 
-static void check_name(struct tm_request *request, const char *name)
+/* Every GET takes it; answers that are no document have nothing to change. */
+static void read_int64(struct tm_request *request, const struct tm_param *param)
+{
+    request->query.int64_strings = strcmp(param->value, "string") == 0;
+    if (!request->query.int64_strings) {
+        struct tm_field_error error = {
+                .parameter = "int64", .detail = "can only be \"string\"", .allowed = "string"};
+        tm_problem_note(request, &error);
+    }
+}
+
+static void check_param(struct tm_request *request, const struct tm_param *param)
 {
     const struct tm_route *route = request->route;
+    const char *name = param->name;
     if (tm_words_find(route->params, name) >= 0) {
+        return;
+    }
+    if (strcmp(name, "int64") == 0 && strcmp(route->method, "GET") == 0) {
+        read_int64(request, param);
         return;
     }
     if (tm_words_find(route->later, name) >= 0) {
@@ -118,7 +135,7 @@ void tm_query_check(struct tm_request *request)
         if (earlier < i) {
             note(request, query->params[i].name, "given twice");
         } else {
-            check_name(request, query->params[i].name);
+            check_param(request, &query->params[i]);
         }
     }
 }
@@ -253,7 +270,8 @@ static void hash_filter(const struct tm_request *request, uint8_t hash[8])
     const char *const *names = tm_words_list(request->route->params, &arena, &count);
     for (size_t i = 0; i < count; i++) {
         const char *value = find(request, names[i]);
-        bool filters = strcmp(names[i], "limit") != 0 && strcmp(names[i], "cursor") != 0;
+        bool filters = strcmp(names[i], "limit") != 0 && strcmp(names[i], "cursor") != 0 &&
+                       strcmp(names[i], "count") != 0;
         if (filters && value != NULL) {
             tm_buf_add_str(&text, tm_slice_str(names[i]));
             tm_buf_add_str(&text, tm_slice_str(value));
@@ -351,6 +369,19 @@ static void add_link(struct tm_request *request, const char *cursor)
             request, "Link", "<%scursor=%s>; rel=\"next\"", tm_buf_text(&link), cursor);
 }
 
+bool tm_query_counted(struct tm_request *request)
+{
+    request->page.counted = tm_query_choice(request, "count", "false true", 0) == 1;
+    return request->page.counted;
+}
+
+void tm_query_add_total(const struct tm_request *request, struct tm_json *list, int64_t total)
+{
+    if (request->page.counted && total >= 0 && !tm_narrow_is(request)) {
+        tm_json_add_int(list, "total_count", total);
+    }
+}
+
 void tm_query_answer_page(
         struct tm_request *request, struct tm_json *list, const struct tm_id16 *last, bool more)
 {
@@ -371,6 +402,9 @@ bool tm_query_rows(struct tm_request *request, size_t count, size_t *from, size_
 {
     const struct tm_page *page = &request->page;
     size_t at = 0;
+    if (tm_words_find(request->route->params, "count") >= 0) {
+        (void)tm_query_counted(request);
+    }
     if (!tm_query_page(request)) {
         return false;
     }
@@ -389,6 +423,7 @@ void tm_query_answer_rows(
         struct tm_request *request, struct tm_json *list, size_t end, size_t count)
 {
     struct tm_id16 next = {{0}};
+    tm_query_add_total(request, list, (int64_t)count);
     for (size_t i = 0; i < sizeof(end); i++) {
         next.bytes[i] = (uint8_t)(end >> 8 * i);
     }

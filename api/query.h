@@ -23,7 +23,7 @@
 
 struct tm_request;
 
-enum { TM_QUERY_PARAMS_MAX = 32, TM_QUERY_TIMES_MAX = 2, TM_QUERY_WAIT_MAX_MS = 60000 };
+enum { TM_QUERY_PARAMS_MAX = 32, TM_QUERY_TIMES_MAX = 3, TM_QUERY_WAIT_MAX_MS = 60000 };
 
 struct tm_param {
     const char *name;
@@ -40,7 +40,8 @@ struct tm_query {
     size_t count;
     struct tm_query_time times[TM_QUERY_TIMES_MAX];
     size_t time_count;
-    bool malformed; /* a bad escape, not UTF-8, or too many */
+    bool int64_strings; /* int64=string */
+    bool malformed;     /* a bad escape, not UTF-8, or too many */
 };
 
 /*
@@ -67,6 +68,7 @@ int64_t tm_query_wait_ms(struct tm_request *request);          /* `wait`; 0: do 
 struct tm_page {
     size_t limit;
     bool has_before;
+    bool counted;
     struct tm_id16 before;
 };
 
@@ -79,6 +81,10 @@ bool tm_query_rows(struct tm_request *request, size_t count, size_t *from, size_
 /* Such a page; `end` is the row behind its last. `list` is freed. */
 void tm_query_answer_rows(
         struct tm_request *request, struct tm_json *list, size_t end, size_t count);
+/* `count`: is total_count asked for? A narrowed token is not told, since it would count what it may not see. */
+bool tm_query_counted(struct tm_request *request);
+/* Where it is, and `total` is known (0 and above). */
+void tm_query_add_total(const struct tm_request *request, struct tm_json *list, int64_t total);
 /*
  * Answer with a page whose last item is `last`; `more`: others follow. The times asked for are told
  * as they were understood. `list` is freed.

@@ -158,16 +158,26 @@ void tm_request_answer_text(
     finish(request);
 }
 
+void tm_request_answer_document(
+        struct tm_request *request, int status, const char *content_type, const char *text)
+{
+    struct tm_buf body = {0};
+    if (request->query.int64_strings && status < 300) {
+        tm_json_quote_integers(text, &body);
+    } else {
+        tm_buf_add_text(&body, text);
+    }
+    tm_buf_add_text(&body, "\n"); /* for terminals */
+    tm_request_answer_text(request, status, content_type, &body);
+}
+
 static void answer_document(
         struct tm_request *request, int status, const char *content_type, struct tm_json *json)
 {
     char *text = tm_json_text(json);
     tm_json_free(json);
-    struct tm_buf body = {0};
-    tm_buf_add_text(&body, text);
-    tm_buf_add_text(&body, "\n"); /* for terminals */
+    tm_request_answer_document(request, status, content_type, text);
     free(text);
-    tm_request_answer_text(request, status, content_type, &body);
 }
 
 void tm_request_answer_json(struct tm_request *request, int status, struct tm_json *json)

@@ -120,6 +120,9 @@ void tm_request_add_header(struct tm_request *request, const char *name, const c
 /* Answers; `json` is freed. */
 void tm_request_answer_json(struct tm_request *request, int status, struct tm_json *json);
 void tm_request_answer_problem_json(struct tm_request *request, int status, struct tm_json *json);
+/* A document as it stands in `text`, with integers as strings where the request asks for that. */
+void tm_request_answer_document(
+        struct tm_request *request, int status, const char *content_type, const char *text);
 /* Takes the bytes of `text`, which is empty then; content_type NULL: no body. */
 void tm_request_answer_text(
         struct tm_request *request, int status, const char *content_type, struct tm_buf *text);

@@ -55,13 +55,15 @@ struct tm_point_answer { /* GET /v1/recovery-points/{id} */
 
 struct tm_points_query {
     struct tm_point_query catalog; /* `limit` as asked; the daemon merges vaults */
+    bool counted;                  /* how many are there in all? */
 };
 struct tm_points_answer {
     struct tm_point_line *at; /* newest first; the vault's name of each beside it */
     const char **vaults;
     const uint32_t *kept_by; /* likewise; as in tm_point_answer */
     size_t count;
-    bool more; /* there are older ones: give a cursor */
+    bool more;     /* there are older ones: give a cursor */
+    int64_t total; /* where it was asked for */
 };
 
 struct tm_job_view { /* a job as it reads now */
@@ -279,7 +281,7 @@ typedef void (*tm_done_point)(
 typedef void (*tm_done_job)(
         void *arg, const struct tm_job_view *job, bool created, const struct tm_problem *problem);
 typedef void (*tm_done_jobs)(void *arg, const struct tm_job_view *jobs, size_t count, bool more,
-        const struct tm_problem *problem);
+        int64_t total, const struct tm_problem *problem); /* total -1: not asked for */
 typedef void (*tm_done_vaults)(void *arg, const struct tm_vault_view *vaults, size_t count,
         const struct tm_problem *problem);
 /* `json`: a whole document. */

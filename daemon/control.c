@@ -109,6 +109,7 @@ struct jobs_question {
     struct tm_id16 before;
     struct tm_job_row *rows;
     size_t count;
+    int64_t total; /* -1: not asked for */
     struct tm_err err;
     tm_done_jobs done;
     void *arg;
@@ -121,6 +122,9 @@ static void jobs_work(struct tmd_keep *keep, void *arg)
     query.limit++;
     TM_LATER(tm_journal_jobs(keep->journal, &query, &question->arena, &question->rows,
             &question->count, &question->err));
+    if (question->err.code == TM_OK && query.counted) {
+        TM_LATER(tm_journal_count_jobs(keep->journal, &query, &question->total, &question->err));
+    }
 }
 
 /* The journal's row, or the job as it is in the table now. */
@@ -139,7 +143,7 @@ static void jobs_done(void *arg)
     if (question->err.code != TM_OK) {
         struct tm_problem problem;
         tmd_problem_of(&question->err, &problem);
-        question->done(question->arg, NULL, 0, false, &problem);
+        question->done(question->arg, NULL, 0, false, -1, &problem);
     } else {
         bool more = question->count > question->query.limit;
         size_t count = more ? question->query.limit : question->count;
@@ -147,7 +151,7 @@ static void jobs_done(void *arg)
         for (size_t i = 0; i < count; i++) {
             fill_view(question->tmd, &question->rows[i], &views[i]);
         }
-        question->done(question->arg, views, count, more, NULL);
+        question->done(question->arg, views, count, more, question->total, NULL);
         free(views);
     }
     tm_arena_done(&question->arena);
@@ -157,7 +161,8 @@ static void jobs_done(void *arg)
 static void jobs(void *self, const struct tm_job_query *query, tm_done_jobs done, void *arg)
 {
     struct jobs_question *question = tm_xalloc(1, sizeof(*question));
-    *question = (struct jobs_question){.tmd = self, .query = *query, .done = done, .arg = arg};
+    *question = (struct jobs_question){
+            .tmd = self, .query = *query, .total = -1, .done = done, .arg = arg};
     question->query.policy = tm_arena_strdup(&question->arena, query->policy);
     if (query->before != NULL) {
         question->before = *query->before;

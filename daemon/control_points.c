@@ -39,12 +39,18 @@ static enum tm_code add_points(const struct tmd_keep *keep, size_t vault,
         struct points_question *question, merged_list *all, struct tm_err *err)
 {
     struct tm_arena *arena = &question->arena;
+    int64_t here = 0;
     struct tm_point_line *lines = NULL;
     struct tmd_point_rule *rules = NULL;
     size_t count = 0;
     size_t rule_count = 0;
     TM_TRY(tm_catalog_points(
             keep->catalogs[vault], &question->query.catalog, arena, &lines, &count, err));
+    if (question->query.counted) {
+        TM_TRY(tm_catalog_count_points(
+                keep->catalogs[vault], &question->query.catalog, &here, err));
+        question->answer.total += here;
+    }
     if (count > 0) {
         TM_TRY(tmd_point_rules(keep, vault, arena, &rules, &rule_count, err));
     }

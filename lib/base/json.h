@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/own.h"
 #include "base/slice.h"
@@ -96,5 +97,7 @@ struct tm_json *tm_json_push(struct tm_json *array, struct tm_json *part);
 
 /* Compact text, without a newline; the caller frees it. */
 char *tm_json_text(const struct tm_json *json);
+/* The document `text` with each integer as a string, for readers whose numbers are doubles; others stay. */
+void tm_json_quote_integers(const char *text, struct tm_buf *out);
 
 #endif

@@ -151,3 +151,27 @@ char *tm_json_text(const struct tm_json *json)
     tm_assert(text != NULL);
     return text;
 }
+
+/* Bytes of the string that begins at `text`, with its quotes; of one that does not end, all of them. */
+static size_t string_len(const char *text)
+{
+    size_t len = 1;
+    while (text[len] != '\0' && text[len] != '"') {
+        len += text[len] == '\\' && text[len + 1] != '\0' ? 2 : 1;
+    }
+    return text[len] == '"' ? len + 1 : len;
+}
+
+void tm_json_quote_integers(const char *text, struct tm_buf *out)
+{
+    while (*text != '\0') {
+        size_t number = strspn(text, "-+.eE0123456789");
+        bool in_word = number > 0 && strchr("-0123456789", *text) == NULL; /* the e of true */
+        bool integer = number > 0 && !in_word && strcspn(text, ".eE") >= number;
+        size_t len = *text == '"' ? string_len(text) : number > 0 && !in_word ? number : 1;
+        tm_buf_add(out, "\"", integer ? 1 : 0);
+        tm_buf_add(out, text, len);
+        tm_buf_add(out, "\"", integer ? 1 : 0);
+        text += len;
+    }
+}

@@ -89,6 +89,7 @@ struct tm_point_query {
     const char *topic;            /* points that have this topic (exact name) */
     int64_t since_ms;             /* captured at or after; INT64_MIN: any */
     int64_t until_ms;             /* captured before; INT64_MAX: any */
+    int64_t covers_ms;            /* of policies with a stored record from before; 0: any */
     const struct tm_id16 *before; /* keyset: smaller ULIDs only; NULL: from the newest */
     int partial;                  /* 1 only partial, 0 only complete, -1 any */
     bool only_damaged;            /* those that verification found damaged */
@@ -109,6 +110,9 @@ struct tm_point_line {       /* what a list shows */
     bool damaged;         /* as in struct tm_point */
 };
 
+/* How many there are, whatever `before` and `limit` say. O(points of the filter's columns). */
+enum tm_code tm_catalog_count_points(struct tm_catalog *catalog, const struct tm_point_query *query,
+        int64_t *count, struct tm_err *err) TM_MUST_CHECK;
 /* Newest first. */
 enum tm_code tm_catalog_points(struct tm_catalog *catalog, const struct tm_point_query *query,
         struct tm_arena *arena, struct tm_point_line **out, size_t *count,

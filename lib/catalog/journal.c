@@ -166,6 +166,41 @@ static const char *jobs_text(const struct tm_job_query *query)
     return query->state >= 0 ? jobs_in_state : all_jobs;
 }
 
+static void bind_query(struct tm_stmt *stmt, const struct tm_job_query *query)
+{
+    tm_sql_bind_i64(stmt, query->kind);
+    tm_sql_bind_i64(stmt, query->since_ms);
+    if (query->before != NULL) {
+        tm_sql_bind_bytes(stmt, query->before->bytes, sizeof(query->before->bytes));
+    } else {
+        tm_sql_bind_null(stmt);
+    }
+    tm_sql_bind_i64(stmt, query->state);
+    tm_sql_bind_text(stmt, query->policy);
+    tm_sql_bind_i64(stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
+    tm_sql_bind_i64(stmt, query->until_ms);
+}
+
+enum tm_code tm_journal_count_jobs(struct tm_journal *journal, const struct tm_job_query *query,
+        int64_t *count, struct tm_err *err)
+{
+    static const char text[] = "SELECT count(*) FROM job WHERE 1" JOBS_WHERE;
+    struct tm_job_query all = *query;
+    all.before = NULL;
+    all.limit = 1; /* the one row that counts */
+    TM_STMT_OWN struct tm_stmt stmt = {0};
+    bool row = false;
+    if (tm_sql_use(journal->sql, text, &stmt, err) != TM_OK) {
+        return err->code;
+    }
+    bind_query(&stmt, &all);
+    if (tm_sql_step(&stmt, &row, err) != TM_OK) {
+        return err->code;
+    }
+    *count = row ? tm_sql_i64(&stmt, 0) : 0;
+    return TM_OK;
+}
+
 enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_query *query,
         struct tm_arena *arena, struct tm_job_row **out, size_t *count, struct tm_err *err)
 {
@@ -173,18 +208,7 @@ enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_que
     if (tm_sql_use(journal->sql, jobs_text(query), &stmt, err) != TM_OK) {
         return err->code;
     }
-    tm_sql_bind_i64(&stmt, query->kind);
-    tm_sql_bind_i64(&stmt, query->since_ms);
-    if (query->before != NULL) {
-        tm_sql_bind_bytes(&stmt, query->before->bytes, sizeof(query->before->bytes));
-    } else {
-        tm_sql_bind_null(&stmt);
-    }
-    tm_sql_bind_i64(&stmt, query->state);
-    tm_sql_bind_text(&stmt, query->policy);
-    tm_sql_bind_i64(&stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
-    tm_sql_bind_i64(&stmt, query->until_ms);
-
+    bind_query(&stmt, query);
     TM_VEC(struct tm_job_row) rows = {0};
     bool row = false;
     while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {

@@ -79,7 +79,11 @@ struct tm_job_query {
     int64_t until_ms;             /* created before; 0: any */
     const struct tm_id16 *before; /* keyset; NULL: from the newest */
     size_t limit;
+    bool counted; /* for who asks a daemon: how many are there in all? */
 };
+/* How many there are, whatever `before` and `limit` say. */
+enum tm_code tm_journal_count_jobs(struct tm_journal *journal, const struct tm_job_query *query,
+        int64_t *count, struct tm_err *err) TM_MUST_CHECK;
 /* Newest first. */
 enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_query *query,
         struct tm_arena *arena, struct tm_job_row **out, size_t *count,

@@ -11,12 +11,15 @@
 #define FILTERS \
     " AND (?1 IS NULL OR p.cluster_name = ?1) AND p.time_ms >= ?2 AND p.time_ms < ?3" \
     " AND (?4 IS NULL OR p.ulid < ?4) AND (?5 < 0 OR (p.flags & 1) = ?5)" \
+    " AND (?6 = 0 OR p.chain IN (SELECT d.chain" \
+    " FROM (SELECT DISTINCT chain, stream, part FROM point_part) d WHERE EXISTS (SELECT 1" \
+    " FROM run r WHERE r.stream = d.stream AND r.part = d.part AND r.ts_min < ?6)))" \
     " ORDER BY p.ulid DESC"
 _Static_assert(TM_POINT_PARTIAL == 1, "the text above knows it by number");
 
 static const char select_all[] = TM_POINTS_SELECT " WHERE 1" FILTERS;
 static const char select_of_policy[] =
-        TM_POINTS_SELECT " WHERE p.chain IN (SELECT id FROM chain WHERE policy = ?6)" FILTERS;
+        TM_POINTS_SELECT " WHERE p.chain IN (SELECT id FROM chain WHERE policy = ?7)" FILTERS;
 
 static void bind_name(struct tm_stmt *stmt, const char *name)
 {
@@ -43,6 +46,7 @@ static enum tm_code use_query(struct tm_sql *sql, const struct tm_point_query *q
         tm_sql_bind_null(stmt);
     }
     tm_sql_bind_i64(stmt, query->partial);
+    tm_sql_bind_i64(stmt, query->covers_ms);
     if (query->policy != NULL) {
         bind_name(stmt, query->policy);
     }
@@ -188,5 +192,25 @@ enum tm_code tm_catalog_points(struct tm_catalog *catalog, const struct tm_point
     }
     tm_vec_done(&found.lines);
     tm_vec_done(&found.chains);
+    return code;
+}
+
+enum tm_code tm_catalog_count_points(struct tm_catalog *catalog, const struct tm_point_query *query,
+        int64_t *count, struct tm_err *err)
+{
+    struct tm_point_query all = *query;
+    all.before = NULL;
+    all.limit = SIZE_MAX;
+    TM_TXN_OWN struct tm_txn txn = {0};
+    if (tm_sql_begin_read(catalog->sql, &txn, err) != TM_OK) {
+        return err->code;
+    }
+    struct tm_arena arena = {0};
+    struct found found = {0};
+    enum tm_code code = find_lines(catalog->sql, &all, &arena, &found, err);
+    *count = (int64_t)found.lines.count;
+    tm_vec_done(&found.lines);
+    tm_vec_done(&found.chains);
+    tm_arena_done(&arena);
     return code;
 }

@@ -617,10 +617,11 @@ struct seen_jobs {
 };
 
 static void take_jobs(void *arg, const struct tm_job_view *jobs, size_t count, bool more,
-        const struct tm_problem *problem)
+        int64_t total, const struct tm_problem *problem)
 {
     struct seen_jobs *seen = arg;
     (void)more;
+    ck_assert_int_eq(total, -1);
     ck_assert_ptr_null(problem);
     *seen = (struct seen_jobs){.done = true, .count = count};
     if (count > 0) {

@@ -208,6 +208,53 @@ def test_lists_are_read_page_by_page_from_the_newest_to_the_oldest(filled):
     assert filled.get(f"/v1/recovery-points?since={since}")["items"] == whole[:2]
 
 
+def test_lists_tell_how_much_there_is_and_which_points_reach_a_time(filled):
+    whole = filled.get("/v1/recovery-points")["items"]
+    for path in ("/v1/recovery-points?policy=p", "/v1/jobs?kind=backup", "/v1/backups?state=succeeded"):
+        first = filled.get(f"{path}&count=true&limit=2")
+        assert first["total_count"] == 5 and len(first["items"]) == 2, first
+        second = filled.get(f"{path}&limit=2&cursor={first['next_cursor']}")  # a cursor does not depend on it
+        assert "total_count" not in second and len(second["items"]) == 2
+    assert filled.get("/v1/recovery-points?count=true&tag=even")["total_count"] == 3
+    assert filled.get("/v1/policies?count=true")["total_count"] == 1
+    assert filled.get("/v1/status?count=true&policy=other")["total_count"] == 0
+    for number, point in enumerate(whole):
+        reaching = filled.get(f"/v1/recovery-points?policy=p&at={point['captured_at']}")
+        assert reaching["items"] == whole[:number + 1] and reaching["at"] == point["captured_at"]
+    assert filled.get("/v1/recovery-points?at=2001-01-01T00:00:00Z&count=true") == {
+        "items": [], "at": "2001-01-01T00:00:00.000Z", "total_count": 0}
+
+
+def as_strings(value):
+    if isinstance(value, dict):
+        return {name: as_strings(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [as_strings(one) for one in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def test_integers_come_as_strings_for_those_whose_numbers_are_doubles(filled):
+    point = jobs.newest(filled)
+    job = filled.get("/v1/jobs?limit=1")["items"][0]
+    for path in (f"/v1/recovery-points/{point['id']}", f"/v1/jobs/{job['id']}", "/v1/recovery-points"):
+        plain = filled.api("GET", path)
+        quoted = filled.api("GET", f"{path}?int64=string")
+        assert quoted.json() == as_strings(plain.json()) != plain.json()
+        assert quoted.headers.get("ETag") == plain.headers.get("ETag")
+    page = filled.api("GET", "/v1/recovery-points?int64=string&limit=2")
+    assert "int64=string" in page.headers["Link"]
+
+
+def test_a_policy_has_an_etag(filled):
+    response = filled.api("GET", "/v1/policies/p")
+    known = {"If-None-Match": response.headers["ETag"]}
+    again = filled.api("GET", "/v1/policies/p", headers=known)
+    assert again.status_code == 304 and again.content == b"" and again.headers["ETag"] == response.headers["ETag"]
+    filled.api("POST", "/v1/policies/p/pause", json={"reason": "etag"})
+    changed = filled.api("GET", "/v1/policies/p", headers=known)
+    assert changed.status_code == 200 and changed.headers["ETag"] != response.headers["ETag"]
+
+
 def test_a_point_is_told_whole_and_has_an_etag(filled):
     point = jobs.newest(filled)
     assert point["state"] == "complete" and point["note"] == "point 4" and point["tags"] == ["even"]

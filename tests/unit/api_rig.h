@@ -53,6 +53,7 @@ struct fake {
     struct tm_job_view *jobs;
     size_t job_count;
     bool more;
+    int64_t total; /* of a list of jobs */
     struct tm_points_answer points;
     struct tm_point_answer point;
     struct tm_restore_plan plan;
@@ -172,7 +173,7 @@ static inline void fake_jobs(
     fake->calls++;
     SAY(fake, "jobs kind=%d state=%d policy=%s since=%" PRId64 " limit=%zu before=%s", query->kind,
             query->state, rig_or(query->policy), query->since_ms, query->limit, before);
-    done(arg, fake->jobs, fake->job_count, fake->more, fake->problem);
+    done(arg, fake->jobs, fake->job_count, fake->more, fake->total, fake->problem);
 }
 
 static inline void fake_answer_job(struct fake *fake, tm_done_job done, void *arg)

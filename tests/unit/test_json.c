@@ -444,6 +444,27 @@ START_TEST(what_is_written_reads_back)
 }
 END_TEST
 
+static const struct {
+    const char *text;
+    const char *expected;
+} quoted[] = {
+        {"{\"a\":9007199254740993,\"b\":[-1,0]}",
+                "{\"a\":\"9007199254740993\",\"b\":[\"-1\",\"0\"]}"},
+        {"{\"a\":0.5,\"b\":1e+15,\"c\":-2.0}", "{\"a\":0.5,\"b\":1e+15,\"c\":-2.0}"},
+        {"{\"7\":\"8 \\\" 9\",\"t\":[true,false,null]}",
+                "{\"7\":\"8 \\\" 9\",\"t\":[true,false,null]}"},
+        {"{\"a\":\"1\\\\\",\"b\":2}", "{\"a\":\"1\\\\\",\"b\":\"2\"}"},
+        {"3", "\"3\""},
+};
+
+START_TEST(integers_become_strings_and_nothing_else_does)
+{
+    TM_BUF_OWN struct tm_buf out = {0};
+    tm_json_quote_integers(quoted[_i].text, &out);
+    ck_assert_str_eq(tm_buf_text(&out), quoted[_i].expected);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("json");
@@ -460,6 +481,8 @@ int main(void)
     tcase_add_test(tcase, reals_are_written_in_the_shortest_form_that_reads_back);
     tcase_add_test(tcase, bytes_that_are_not_utf8_are_replaced);
     tcase_add_test(tcase, what_is_written_reads_back);
+    tcase_add_loop_test(
+            tcase, integers_become_strings_and_nothing_else_does, 0, (int)LENGTH(quoted));
 
     Suite *suite = suite_create("json");
     suite_add_tcase(suite, tcase);
