@@ -72,14 +72,52 @@ void tm_meta_livez(struct tm_request *request)
     }
 }
 
+static void add_check(struct tm_json *checks, const char *name, bool ok, const char *detail)
+{
+    struct tm_json *check = tm_json_push(checks, tm_json_object());
+    tm_json_add_str(check, "name", name);
+    tm_json_add_bool(check, "ok", ok);
+    tm_json_add_str(check, "detail", detail);
+}
+
+/* No names and no causes: nobody has said who asks. Vaults that are away do not unset ready. */
+static void checks_done(void *arg, const struct tm_vault_view *vaults, size_t count,
+        const struct tm_problem *problem)
+{
+    struct tm_request *request = tm_problem_told(arg, problem);
+    if (request == NULL) {
+        return;
+    }
+    size_t up = 0;
+    for (size_t i = 0; i < count; i++) {
+        up += vaults[i].opened && vaults[i].up ? 1 : 0;
+    }
+    char detail[64];
+    (void)snprintf(detail, sizeof(detail), "%zu of %zu answered the last probe", up, count);
+    struct tm_json *json = tm_json_object();
+    tm_json_add_str(json, "status", "ready");
+    struct tm_json *checks = tm_json_add(json, "checks", tm_json_array());
+    add_check(checks, "configuration", true, NULL); /* it is not ready before these two are */
+    add_check(checks, "catalog", true, NULL);
+    add_check(checks, "vaults", up == count, detail);
+    tm_request_answer_json(request, 200, json);
+}
+
 void tm_meta_readyz(struct tm_request *request)
 {
+    bool verbose = tm_query_choice(request, "verbose", "0 1", 0) == 1;
     if (tm_problem_noted(request)) {
         return;
     }
     const struct tm_control *control = tm_request_control(request);
     const char *why_not = "starting";
-    if (control->ops->ready(control->self, &why_not)) {
+    bool ready = control->ops->ready(control->self, &why_not);
+    if (ready && verbose) {
+        tm_request_ask(request);
+        control->ops->vaults(control->self, NULL, checks_done, request);
+        return;
+    }
+    if (ready) {
         answer_state(request, "ready");
         return;
     }

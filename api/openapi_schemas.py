@@ -324,7 +324,8 @@ SCHEMAS = {
         answer("severity detail", severity=word("error", "warning"), line=number(), column=number(), detail=text()))),
     "LogLevel": answer("level", level=word("error", "warning", "info", "debug"), until=TIME),
     "Index": answer("name api version links", name=text(), api=text(), version=text(), links=mapping(text())),
-    "State": answer("status", status=word("live", "ready")),
+    "State": answer("status", status=word("live", "ready"), checks=array(
+        answer("name ok", name=word("configuration", "catalog", "vaults"), ok=flag(), detail=text()))),
 }
 
 TAGS = array(text(least=1, most=128, pattern="^(?!tidemark:)"), "Of the recovery point; those that begin with tidemark: are the daemon's.", maxItems=64, uniqueItems=True)
@@ -443,7 +444,7 @@ OPERATIONS = {
     "tm_meta_metrics": {"tag": "meta", "summary": "Prometheus text, or OpenMetrics where Accept names it", "answers": {
         200: {"about": "Metrics", "content": {"text/plain": {"schema": text()}, "application/openmetrics-text": {"schema": text()}}}}},
     "tm_meta_livez": get("meta", "Does the process turn?", "State"),
-    "tm_meta_readyz": get("meta", "Does it take work?", "State"),
+    "tm_meta_readyz": get("meta", "Does it take work?", "State", query={"verbose": word("0", "1", about="List the checks.")}),
     "tm_config_get": {"tag": "meta", "summary": "The configuration in force, secrets as [redacted]", "answers": {
         200: {"about": "All options, in the form of the file", "content": {"application/json": {"schema": {"type": "object"}}}}}},
     "tm_config_reload": {"tag": "meta", "summary": "Read the configuration again", "answers": {200: json_of("Reloaded")}} | OPTIONAL,

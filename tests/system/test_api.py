@@ -245,6 +245,15 @@ def test_integers_come_as_strings_for_those_whose_numbers_are_doubles(filled):
     assert "int64=string" in page.headers["Link"]
 
 
+def test_readiness_lists_its_checks_when_asked(filled):
+    assert filled.get("/readyz") == {"status": "ready"}
+    filled.get("/v1/vaults")  # which asks the vaults that nobody has probed yet
+    checks = filled.get("/readyz?verbose=1")["checks"]
+    assert [check["name"] for check in checks] == ["configuration", "catalog", "vaults"]
+    assert all(check["ok"] for check in checks), checks
+    assert checks[2]["detail"] == "1 of 1 answered the last probe"
+
+
 def test_a_policy_has_an_etag(filled):
     response = filled.api("GET", "/v1/policies/p")
     known = {"If-None-Match": response.headers["ETag"]}

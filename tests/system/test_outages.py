@@ -44,6 +44,8 @@ def test_a_cluster_that_is_down_fails_jobs_with_its_address_and_is_used_as_soon_
     assert job["state"] == "failed" and job["error"]["type"] == "/problems/kafka-unreachable", job
     assert broker.bootstrap in job["error"]["detail"] and "refused" in job["error"]["detail"]
     assert daemon.api("GET", "/readyz").status_code == 200
+    checks = {check["name"]: check["ok"] for check in daemon.get("/readyz?verbose=1")["checks"]}
+    assert checks["configuration"] and checks["catalog"], checks
     broker.start()
     assert daemon.backup("p")["result"]["unchanged"]
     jobs.restore(daemon, suffix=".restored")
