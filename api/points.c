@@ -58,8 +58,8 @@ void tm_points_list(struct tm_request *request)
     query.catalog.not_held_ms = held == 0 ? tm_now_ms() : 0;
     query.counted = tm_query_counted(request);
     int64_t at_ms = tm_query_time(request, "at", INT64_MIN);
-    if (at_ms !=
-            INT64_MIN) { /* who can restore a time was made after it, and has stored what was before */
+    /* A point that can restore a time was made after it, and its policy has stored what was before. */
+    if (at_ms != INT64_MIN) {
         query.catalog.covers_ms = at_ms != 0 ? at_ms : 1;
         query.catalog.since_ms = at_ms > query.catalog.since_ms ? at_ms : query.catalog.since_ms;
     }

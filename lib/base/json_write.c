@@ -165,10 +165,10 @@ static size_t string_len(const char *text)
 void tm_json_quote_integers(const char *text, struct tm_buf *out)
 {
     while (*text != '\0') {
-        size_t number = strspn(text, "-+.eE0123456789");
-        bool in_word = number > 0 && strchr("-0123456789", *text) == NULL; /* the e of true */
-        bool integer = number > 0 && !in_word && strcspn(text, ".eE") >= number;
-        size_t len = *text == '"' ? string_len(text) : number > 0 && !in_word ? number : 1;
+        bool begins = strchr("-0123456789", *text) != NULL;
+        size_t number = begins ? strspn(text, "-+.eE0123456789") : 0;
+        bool integer = begins && strspn(text + 1, "0123456789") + 1 == number;
+        size_t len = *text == '"' ? string_len(text) : begins ? number : 1;
         tm_buf_add(out, "\"", integer ? 1 : 0);
         tm_buf_add(out, text, len);
         tm_buf_add(out, "\"", integer ? 1 : 0);
