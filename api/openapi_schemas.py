@@ -186,7 +186,8 @@ POLICY = answer(
     name=NAME, cluster=NAME, vault=NAME, topics=answer("include exclude", include=array(text()), exclude=array(text())),
     mode=word("scheduled", "continuous"), flush_seconds=real(), schedule=text(), timezone=text(), jitter_seconds=real(), paused=ref("Paused"), interval_seconds=real(), rpo_seconds=real(),
     newest_point=POINT_ID, newest_point_at=TIME, oldest_point_at=TIME, last_success_at=TIME, last_result=word(*JOB_STATES),
-    last_error=ref("JobError"), next_run_at=TIME, last_attempt_at=TIME, running_job=JOB_ID)
+    last_error=ref("JobError"), next_run_at=TIME, last_attempt_at=TIME, running_job=JOB_ID,
+    labels=mapping(text(), "As configured."))
 
 STATES = word("breached", "losing", "gap", "never", "stale", "late", "paused", "ok")
 STATUS_ROW = answer(

@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/pair.h"
 #include "catalog/catalog.h"
 #include "catalog/journal.h"
 #include "catalog/journal_map.h"
@@ -107,6 +108,8 @@ struct tm_policy_view {
     int64_t paused_until_ms; /* 0: until it is resumed */
     const char *pause_reason;
     const char *paused_by;
+    const struct tm_pair *labels; /* as configured */
+    size_t label_count;
 };
 
 struct tm_pause_request {

@@ -37,6 +37,8 @@ COUNT_IS_BEHIND(struct tm_config_hook, events, event_count);
 COUNT_IS_BEHIND(struct tm_config_hook, policies, policy_count);
 COUNT_IS_BEHIND(struct tm_config_policy, include, include_count);
 COUNT_IS_BEHIND(struct tm_config_policy, exclude, exclude_count);
+COUNT_IS_BEHIND(struct tm_config_policy, labels, label_count);
+COUNT_IS_BEHIND(struct tm_config_cluster, rdkafka, rdkafka_count);
 
 #define SCHEDULE_IS_BEHIND(holder, text, schedule) \
     _Static_assert(offsetof(holder, schedule) == offsetof(holder, text) + sizeof(void *), #schedule)

@@ -70,9 +70,10 @@ static void check_unique(struct tm_loader *loader, const struct named *named, co
         const char *shown = is_by_reference(node)
                                     ? tm_arena_fmt(&loader->arena, "the value of %s", node->text)
                                     : tm_arena_fmt(&loader->arena, "\"%s\"", text);
-        tm_findings_error(&loader->findings, place_of(at, key), path,
-                "%s is already the %s of %s[%zu] (line %u)", shown, key, named->path, before,
-                place_of(first, key).line);
+        struct tm_place node_at = place_of(at, key);
+        tm_findings_error(&loader->findings, node_at, path, "%s is already the %s of %s[%zu] (%s)",
+                shown, key, named->path, before,
+                tm_findings_where(&loader->findings, node_at.file, place_of(first, key)));
     }
 }
 

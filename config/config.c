@@ -32,6 +32,9 @@ void tm_config_report_done(struct tm_config_report *report)
 static void load_tree(struct tm_loader *loader, struct tm_slice text)
 {
     struct tm_yaml *root = tm_yaml_read(text, &loader->findings, &loader->arena);
+    if (root != NULL && root->kind == TM_YAML_MAP && loader->has_drop_ins) {
+        tm_drop_ins_read(loader, root);
+    }
     if (root != NULL) {
         tm_build(loader, root);
         tm_check(loader, root);
@@ -87,18 +90,24 @@ static void set_folder(struct tm_loader *loader, const char *path)
     free(full);
 }
 
+enum tm_code tm_config_read_text(
+        const char *path, struct tm_buf *out, unsigned *mode, struct tm_err *err)
+{
+    struct stat file;
+    *mode = stat(path, &file) == 0 ? file.st_mode & MODE_BITS : 0;
+    tm_buf_reserve(out, TM_YAML_BYTES_MAX + TEXT_SPARE); /* growing would leave copies behind */
+    return tm_fs_read(path, TM_YAML_BYTES_MAX, out, err);
+}
+
 enum tm_code tm_config_load(const struct tm_config_load_options *options, struct tm_config **out,
         struct tm_config_report *report, struct tm_err *err)
 {
     TM_BUF_OWN struct tm_buf text = {0};
-    struct stat file;
-    tm_buf_reserve(&text, TM_YAML_BYTES_MAX + TEXT_SPARE); /* growing would leave copies behind */
-    enum tm_code code = tm_fs_read(options->path, TM_YAML_BYTES_MAX, &text, err);
+    struct tm_loader loader = {.options = options, .has_drop_ins = true};
+    enum tm_code code = tm_config_read_text(options->path, &text, &loader.modes[0], err);
     if (code != TM_OK) {
         return tm_err_wrap(err, "configuration");
     }
-    struct tm_loader loader = {.options = options};
-    loader.mode = stat(options->path, &file) == 0 ? file.st_mode & MODE_BITS : 0;
     set_folder(&loader, options->path);
     code = load(&loader, tm_buf_slice(&text), options->path, out, report, err);
     explicit_bzero(text.at, text.len);

@@ -75,6 +75,7 @@ static bool same_option(const struct tm_option *option, const void *a, const voi
     case TM_OPTION_TEXTS:
         return same_texts(option, a, b);
     case TM_OPTION_PAIRS:
+    case TM_OPTION_LABELS:
         return same_pairs(option, a, b);
     case TM_OPTION_MAP:
     case TM_OPTION_LIST:

@@ -86,7 +86,7 @@ static bool is_section(const struct tm_option *option)
 static bool is_list_of_values(const struct tm_option *option)
 {
     return option->kind == TM_OPTION_TEXTS || option->kind == TM_OPTION_PAIRS ||
-           option->kind == TM_OPTION_CLIENT_SCOPES;
+           option->kind == TM_OPTION_LABELS || option->kind == TM_OPTION_CLIENT_SCOPES;
 }
 
 static void add_help(struct tm_buf *out, size_t indent, const struct tm_option *option)
@@ -144,6 +144,15 @@ static const char reference_head[] =
         "policies: [{name: all, cluster: dev, vault: local, topics: {include: [\"*\"]}, schedule: "
         "\"@every 5m\"}]\n"
         "```\n"
+        "\n"
+        "Files `conf.d/NAME.yaml` beside it are read after it, in the order of their names "
+        "(bytes), "
+        "and add to\n"
+        "its lists: `clusters`, `vaults`, `policies` and `hooks` alone, so that a package or a "
+        "ConfigMap can\n"
+        "drop one in. All files together are checked as one configuration; relative paths begin in "
+        "the folder of\n"
+        "the main one, and each file may hold `version: 1`, for editors.\n"
         "\n"
         "Everything is checked before anything runs, and all errors are listed, each with its "
         "place:\n"
@@ -238,6 +247,7 @@ static const char *kind_name(const struct tm_option *option)
             [TM_OPTION_TEXTS] = "list of texts",
             [TM_OPTION_BOOTSTRAP] = "list of texts, or text",
             [TM_OPTION_PAIRS] = "properties",
+            [TM_OPTION_LABELS] = "map of texts",
             [TM_OPTION_KEY] = "path or reference",
             [TM_OPTION_PASSPHRASE] = "text",
             [TM_OPTION_SECRET_TEXT] = "text",

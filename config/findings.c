@@ -35,7 +35,7 @@ static void add(
         struct tm_findings *findings, struct tm_finding finding, const char *path, const char *text)
 {
     bool whole = path == NULL || path[0] == '\0';
-    finding.file = findings->file;
+    finding.file = finding.at.file != 0 ? finding.at.file : findings->file;
     finding.number = findings->list.count;
     finding.text = whole ? text : tm_arena_fmt(&findings->arena, "%s: %s", path, text);
     *tm_vec_push(&findings->list) = finding;
@@ -61,6 +61,13 @@ void tm_findings_warning(
     va_end(args);
     add(findings, (struct tm_finding){.at = at}, path, text);
     findings->warnings++;
+}
+
+const char *tm_findings_where(struct tm_findings *findings, unsigned from, struct tm_place at)
+{
+    return at.file == from
+                   ? tm_arena_fmt(&findings->arena, "line %u", at.line)
+                   : tm_arena_fmt(&findings->arena, "%s:%u", findings->files.at[at.file], at.line);
 }
 
 static int in_file_order(const void *a, const void *b)

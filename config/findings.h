@@ -24,6 +24,7 @@ enum { TM_FINDINGS_LISTED_MAX = 50 }; /* of each kind */
 struct tm_place {
     unsigned line;
     unsigned column;
+    unsigned file; /* as tm_findings_file() gave it; 0: the one that is being read */
 };
 
 struct tm_finding {
@@ -51,6 +52,9 @@ void tm_findings_error(struct tm_findings *findings, struct tm_place at, const c
         const char *fmt, ...) TM_PRINTF(4, 5);
 void tm_findings_warning(struct tm_findings *findings, struct tm_place at, const char *path,
         const char *fmt, ...) TM_PRINTF(4, 5);
+
+/* "line 38", or "FILE:38" seen from another file. Lives as long as the findings. */
+const char *tm_findings_where(struct tm_findings *findings, unsigned from, struct tm_place at);
 
 /* Append the lines to the report: the first 50 of each kind, and how many more there are. */
 void tm_findings_write(struct tm_findings *findings, struct tm_config_report *report);

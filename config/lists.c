@@ -6,6 +6,8 @@
 #include "loader.h"
 #include "policy/shown.h"
 
+enum { LABELS_MAX = 64, LABEL_NAME_MAX = 64 };
+
 /* An array in the configuration is a pointer with its count behind it. */
 struct array {
     void *at;
@@ -158,14 +160,23 @@ static void check_property(struct tm_spot *spot, const char *name, const char *v
     tm_findings_error(&loader->findings, spot->node->key_at, spot->path, "%s", err.msg);
 }
 
-/* Read one property into `pair`; false when there is nothing to keep. */
-static bool read_pair(struct tm_spot *map, struct tm_yaml *node, struct tm_pair *pair)
+/* The spot of a map's member: "clusters[0].rdkafka.client.id". */
+static struct tm_spot member_of(const struct tm_spot *map, struct tm_yaml *node)
 {
-    struct tm_spot spot = *map;
-    spot.node = node;
     char shown[TM_SHOWN_MAX];
-    spot.path = tm_arena_fmt(
+    struct tm_spot member = *map;
+    member.node = node;
+    member.path = tm_arena_fmt(
             &map->loader->arena, "%s.%s", map->path, tm_shown(node->key, strlen(node->key), shown));
+    return member;
+}
+
+/* Read one member into `pair`; false when there is nothing to keep. */
+typedef bool (*read_pair)(struct tm_spot *map, struct tm_yaml *node, struct tm_pair *pair);
+
+static bool read_property(struct tm_spot *map, struct tm_yaml *node, struct tm_pair *pair)
+{
+    struct tm_spot spot = member_of(map, node);
     const char *value = tm_value_text(&spot);
     if (value == NULL) {
         return false;
@@ -180,22 +191,55 @@ static bool read_pair(struct tm_spot *map, struct tm_yaml *node, struct tm_pair 
     return true;
 }
 
-void tm_value_pairs(struct tm_spot *spot)
+static bool read_label(struct tm_spot *map, struct tm_yaml *node, struct tm_pair *pair)
+{
+    struct tm_spot spot = member_of(map, node);
+    const char *value = tm_value_text(&spot);
+    if (value == NULL) {
+        return false;
+    }
+    if (node->key[0] == '\0' || strlen(node->key) > LABEL_NAME_MAX) {
+        tm_value_refuse(&spot, "the name of a label has 1 to %d bytes", LABEL_NAME_MAX);
+        return false;
+    }
+    if (strlen(value) > (size_t)map->option->max) {
+        tm_value_refuse(&spot, "is longer than %d bytes", (int)map->option->max);
+        return false;
+    }
+    pair->name = tm_arena_strdup(&map->loader->config->arena, node->key);
+    pair->value = tm_arena_strdup(&map->loader->config->arena, value);
+    return true;
+}
+
+static void read_pairs(struct tm_spot *spot, const char *of_what, read_pair read)
 {
     struct tm_yaml *map = spot->node;
     if (map->kind == TM_YAML_BAD) {
         return;
     }
     if (map->kind != TM_YAML_MAP) {
-        tm_value_refuse(spot, "must be a map of properties, not %s", tm_yaml_kind_name(map));
+        tm_value_refuse(spot, "must be a map of %s, not %s", of_what, tm_yaml_kind_name(map));
         return;
     }
-    struct tm_config_cluster *cluster = spot->base;
-    cluster->rdkafka =
-            tm_arena_alloc(&spot->loader->config->arena, map->count, sizeof(*cluster->rdkafka));
+    struct tm_pair *pairs =
+            tm_arena_alloc(&spot->loader->config->arena, map->count, sizeof(*pairs));
+    size_t count = 0;
     for (struct tm_yaml *node = map->first; node != NULL; node = node->next) {
-        if (read_pair(spot, node, &cluster->rdkafka[cluster->rdkafka_count])) {
-            cluster->rdkafka_count++;
-        }
+        count += read(spot, node, &pairs[count]) ? 1 : 0;
     }
+    store_array(spot, (struct array){pairs, count});
+}
+
+void tm_value_pairs(struct tm_spot *spot)
+{
+    read_pairs(spot, "properties", read_property);
+}
+
+void tm_value_labels(struct tm_spot *spot)
+{
+    if (spot->node->kind == TM_YAML_MAP && spot->node->count > LABELS_MAX) {
+        tm_value_refuse(spot, "has more than %d labels", LABELS_MAX);
+        return;
+    }
+    read_pairs(spot, "labels", read_label);
 }

@@ -18,6 +18,8 @@
 #include "tm_config.h"
 #include "yaml_tree.h"
 
+enum { TM_DROP_INS_MAX = 100 };
+
 /* What tm_config_free() frees: the configuration and, out of callers' sight, its secrets. */
 struct tm_loaded {
     struct tm_config config; /* first: a pointer to it is a pointer to this */
@@ -26,8 +28,10 @@ struct tm_loaded {
 
 struct tm_loader {
     const struct tm_config_load_options *options;
-    const char *folder; /* relative paths begin there; "": where the process is */
-    unsigned mode;      /* permission bits of the file; 0: it is not one */
+    const char *folder;                  /* relative paths begin there; "": where the process is */
+    bool has_drop_ins;                   /* conf.d in that folder is read, too */
+    unsigned modes[1 + TM_DROP_INS_MAX]; /* permission bits of the files, by tm_place.file; 0: it is
+                                            not one */
     struct tm_findings findings;
     struct tm_arena arena; /* lives as long as the load */
     struct tm_loaded *loaded;
@@ -43,6 +47,15 @@ struct tm_spot {
     void *base;       /* the struct of the section */
     const char *ref;  /* the reference that the value came by; NULL: it stands in the file */
 };
+
+/* config.c: a file of the configuration into `out`, which the caller wipes. */
+enum tm_code tm_config_read_text(
+        const char *path, struct tm_buf *out, unsigned *mode, struct tm_err *err) TM_MUST_CHECK;
+/*
+ * drop_in.c: add to `root` what the files conf.d/NAME.yaml beside the configuration hold, in the order
+ * of their names. What is wrong is reported.
+ */
+void tm_drop_ins_read(struct tm_loader *loader, struct tm_yaml *root);
 
 /* build.c: fill loader->config from the tree. */
 void tm_build(struct tm_loader *loader, struct tm_yaml *root);
@@ -73,6 +86,7 @@ bool tm_scalar_check(struct tm_spot *spot, const char *text);
 void tm_value_texts(struct tm_spot *spot);
 void tm_value_bootstrap(struct tm_spot *spot);
 void tm_value_pairs(struct tm_spot *spot);
+void tm_value_labels(struct tm_spot *spot);
 
 /*
  * keys.c, tokens.c: files of secrets. `shown` is how messages call the file. False when it was not

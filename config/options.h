@@ -30,8 +30,9 @@ enum tm_option_kind {
     TM_OPTION_SCHEDULE, /* its text, and behind that the struct tm_schedule */
     TM_OPTION_TEXTS,
     TM_OPTION_BOOTSTRAP,
-    TM_OPTION_PAIRS,
-    TM_OPTION_KEY, /* a file */
+    TM_OPTION_PAIRS,  /* librdkafka's properties */
+    TM_OPTION_LABELS, /* names to texts, ours to show and nobody's to check */
+    TM_OPTION_KEY,    /* a file */
     TM_OPTION_PASSPHRASE,
     TM_OPTION_SECRET_TEXT,   /* a text that is kept in wiped memory */
     TM_OPTION_TOKENS,        /* a file */

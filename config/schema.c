@@ -145,6 +145,7 @@ static struct tm_json *value_of(const struct tm_option *option)
     case TM_OPTION_BOOTSTRAP:
         return one_or_several();
     case TM_OPTION_PAIRS:
+    case TM_OPTION_LABELS:
         return map_of(any_scalar());
     case TM_OPTION_CLIENT_SCOPES:
         return map_of(scopes());

@@ -103,6 +103,7 @@ static void add_option(struct tm_json *json, const struct tm_option *option, con
         add_texts(json, base, option);
         break;
     case TM_OPTION_PAIRS:
+    case TM_OPTION_LABELS:
         add_pairs(json, base, option);
         break;
     case TM_OPTION_BOOTSTRAP:

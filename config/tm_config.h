@@ -21,15 +21,11 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/pair.h"
 #include "policy/gfs.h"
 #include "policy/schedule.h"
 #include "policy/select.h"
 #include "policy/window.h"
-
-struct tm_pair {
-    const char *name;
-    const char *value;
-};
 
 enum tm_cluster_auth { TM_CLUSTER_RDKAFKA, TM_CLUSTER_TOKEN_FILE, TM_CLUSTER_MSK_IAM };
 
@@ -133,6 +129,8 @@ struct tm_config_policy {
     struct tm_gfs_rules retention;
     int64_t keep_data_ms; /* 0: no archive window */
     struct tm_config_drill drill;
+    struct tm_pair *labels; /* in file order */
+    size_t label_count;
 };
 
 struct tm_config_verify {
@@ -268,17 +266,23 @@ struct tm_config_load_options {
 };
 
 /*
- * Load and check everything; all errors are reported, not the first only. TM_E_USAGE when there is
+ * Load and check everything, with what conf.d/NAME.yaml beside the file add; all errors are reported, not the first only. TM_E_USAGE when there is
  * one (then *out is unchanged and `report` lists them), TM_E_MISSING / TM_E_IO / TM_E_LIMIT when the
  * file itself cannot be read. Warnings alone are TM_OK.
  */
 enum tm_code tm_config_load(const struct tm_config_load_options *options, struct tm_config **out,
         struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
 
-/* The same from text in memory; `name` stands for the file. For tests, the fuzzer and the API. */
+/* The same from text in memory, without conf.d; `name` stands for the file. For tests, the fuzzer and the API. */
 enum tm_code tm_config_parse(struct tm_slice text, const char *name,
         const struct tm_config_load_options *options, struct tm_config **out,
         struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
+
+/*
+ * What tells whether the file or one of conf.d has changed: append it to `out`, to be compared. False when
+ * one of them could not be looked at, and `out` says nothing. It may block, as the disk does.
+ */
+bool tm_config_stamp(const char *path, struct tm_buf *out);
 
 const struct tm_config_policy *tm_config_find_policy(
         const struct tm_config *config, const char *name);

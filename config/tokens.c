@@ -275,7 +275,7 @@ static size_t split(struct parser *parser, struct tm_slice line, unsigned number
             i = count == FIELDS_MAX - 1 ? line.len : i;
             fields[count++] = (struct field){
                     .text = tm_arena_str(parser->arena, tm_slice_of(line.at + begin, i - begin)),
-                    .at = {number, (unsigned)begin + 1},
+                    .at = {.line = number, .column = (unsigned)begin + 1},
             };
         }
     }
@@ -289,8 +289,8 @@ static void read_line(struct parser *parser, struct tm_slice line, unsigned numb
     line.len = comment != NULL ? (size_t)(comment - line.at) : line.len;
     line.len -= line.len > 0 && line.at[line.len - 1] == '\r' ? 1 : 0;
     if (line.len > 0 && memchr(line.at, 0, line.len) != NULL) {
-        tm_findings_error(
-                parser->findings, (struct tm_place){number, 1}, path, "the line holds a NUL byte");
+        tm_findings_error(parser->findings, (struct tm_place){.line = number, .column = 1}, path,
+                "the line holds a NUL byte");
         return;
     }
     size_t count = split(parser, line, number, fields);
@@ -311,7 +311,7 @@ struct tm_config_token *tm_tokens_parse(struct tm_slice text, int64_t now_ms,
         len += end != NULL ? 1 : 0;
         text = tm_slice_of(text.at + len, text.len - len);
         if (parser.tokens.count > TOKENS_MAX) {
-            tm_findings_error(findings, (struct tm_place){number, 1}, path,
+            tm_findings_error(findings, (struct tm_place){.line = number, .column = 1}, path,
                     "more than %d tokens in one file", (int)TOKENS_MAX);
             break;
         }

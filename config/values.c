@@ -117,14 +117,15 @@ const char *tm_value_resolve(struct tm_loader *loader, const char *path)
 void tm_value_check_exposed(struct tm_spot *spot)
 {
     struct tm_loader *loader = spot->loader;
+    unsigned mode = loader->modes[spot->node->at.file];
     if (spot->ref != NULL) { /* the default of ${env:NAME:-default} stands in the file */
         return;
     }
-    if ((loader->mode & 0004) != 0) {
+    if ((mode & 0004) != 0) {
         tm_findings_error(&loader->findings, spot->node->at, spot->path,
                 "a secret stands in this file, which everybody can read (mode %04o); use "
                 "${file:/path} or ${credential:name}, or chmod 0600",
-                loader->mode);
+                mode);
     } else {
         tm_findings_warning(&loader->findings, spot->node->at, spot->path,
                 "a secret stands in this file; better use ${file:/path} or ${credential:name}");
@@ -199,6 +200,9 @@ void tm_value_read(struct tm_spot *spot)
         break;
     case TM_OPTION_PAIRS:
         tm_value_pairs(spot);
+        break;
+    case TM_OPTION_LABELS:
+        tm_value_labels(spot);
         break;
     case TM_OPTION_KEY:
         tm_key_file_read(spot);

@@ -31,9 +31,13 @@ struct reader {
     bool broken;  /* the tree is not whole */
 };
 
-static struct tm_place place_of(yaml_mark_t mark)
+static struct tm_place place_of(const struct reader *reader, yaml_mark_t mark)
 {
-    return (struct tm_place){.line = (unsigned)mark.line + 1, .column = (unsigned)mark.column + 1};
+    return (struct tm_place){
+            .file = reader->findings->file,
+            .line = (unsigned)mark.line + 1,
+            .column = (unsigned)mark.column + 1,
+    };
 }
 
 /* "policies[0].topics", of what is being read. */
@@ -57,7 +61,7 @@ static const char *path_of(const struct reader *reader)
 
 static void refuse(struct reader *reader, yaml_mark_t mark, const char *what)
 {
-    tm_findings_error(reader->findings, place_of(mark), path_of(reader), "%s", what);
+    tm_findings_error(reader->findings, place_of(reader, mark), path_of(reader), "%s", what);
 }
 
 static void stop(struct reader *reader, yaml_mark_t mark, const char *what)
@@ -82,14 +86,14 @@ static struct tm_place place_of_byte(struct tm_slice text, size_t offset)
 
 static bool is_tab(struct tm_slice text, yaml_mark_t mark)
 {
-    struct tm_place wanted = place_of(mark);
+    struct tm_place wanted = {.line = (unsigned)mark.line + 1, .column = (unsigned)mark.column + 1};
     struct tm_place at = {.line = 1, .column = 1};
     for (size_t i = 0; i < text.len && at.line <= wanted.line; i++) {
         if (at.line == wanted.line && at.column >= wanted.column) {
             return text.at[i] == '\t';
         }
-        at = text.at[i] == '\n' ? (struct tm_place){at.line + 1, 1}
-                                : (struct tm_place){at.line, at.column + 1};
+        at = text.at[i] == '\n' ? (struct tm_place){.line = at.line + 1, .column = 1}
+                                : (struct tm_place){.line = at.line, .column = at.column + 1};
     }
     return false;
 }
@@ -117,7 +121,7 @@ static void report_syntax(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
     const char *problem = parser->problem != NULL ? parser->problem : "not YAML";
-    struct tm_place at = place_of(parser->problem_mark);
+    struct tm_place at = place_of(reader, parser->problem_mark);
     const char *started = context_name(parser->context);
     if (parser->error == YAML_READER_ERROR) {
         at = place_of_byte(reader->text, parser->problem_offset);
@@ -175,7 +179,7 @@ static struct tm_yaml *attach(struct reader *reader, enum tm_yaml_kind kind, yam
 {
     struct tm_yaml *node = tm_arena_alloc(reader->arena, 1, sizeof(*node));
     node->kind = kind;
-    node->at = place_of(mark);
+    node->at = place_of(reader, mark);
     if (reader->depth == 0) {
         reader->root = node;
         return node;
@@ -217,7 +221,7 @@ static void read_key(struct reader *reader, const yaml_event_t *event, const cha
         level->dropped = true;
     }
     level->key = text;
-    level->key_at = place_of(event->start_mark);
+    level->key_at = place_of(reader, event->start_mark);
     if (before != NULL) {
         tm_findings_error(reader->findings, level->key_at, path_of(reader),
                 "key given twice (first at line %u)", before->key_at.line);
@@ -368,7 +372,7 @@ static void wipe_buffers(yaml_parser_t *parser)
 struct tm_yaml *tm_yaml_read(
         struct tm_slice text, struct tm_findings *findings, struct tm_arena *arena)
 {
-    const struct tm_place start = {1, 1};
+    const struct tm_place start = {.line = 1, .column = 1};
     if (text.len > TM_YAML_BYTES_MAX) {
         tm_findings_error(findings, start, NULL, "the file is larger than 1 MiB");
         return NULL;

@@ -359,9 +359,22 @@ static void enqueue(struct hook *hook, enum tm_hook_event event, const char *suf
     (void)pthread_cond_signal(&hook->wake);
 }
 
+/* What the policy is labelled with goes along, so that a receiver can tell whose it is. */
+static void add_labels(const struct tmd *tmd, const char *name, struct tm_json *data)
+{
+    const struct tm_config_policy *policy =
+            name != NULL ? tm_config_find_policy(tmd->config, name) : NULL;
+    size_t count = policy != NULL ? policy->label_count : 0;
+    struct tm_json *map = count > 0 ? tm_json_add(data, "labels", tm_json_object()) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        tm_json_add_str(map, policy->labels[i].name, policy->labels[i].value);
+    }
+}
+
 void tmd_hooks_tell(struct tmd *tmd, enum tm_hook_event event, const char *policy,
         const char *subject, struct tm_json *data)
 {
+    add_labels(tmd, policy, data);
     char *body = tmd_hook_body(tm_hook_event_name(event), subject, data);
     tmd_live_event(tmd, event, subject, body);
     for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {

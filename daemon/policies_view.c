@@ -48,6 +48,8 @@ void tmd_policy_view(const struct policy *policy, struct tm_policy_view *out)
             .paused_until_ms = policy->paused ? policy->pause.until_ms : 0,
             .pause_reason = policy->paused ? policy->pause.reason : "",
             .paused_by = policy->paused ? policy->pause.who : "",
+            .labels = config->labels,
+            .label_count = config->label_count,
     };
 }
 

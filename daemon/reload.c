@@ -40,7 +40,10 @@ struct tmd_reload {
     waiter_list waiting; /* for the next one */
     waiter_list told;    /* by the one that goes on */
     uv_timer_t again;
-    uv_fs_poll_t watch;
+    uv_timer_t watch;
+    struct tm_buf stamp; /* of the files that are in force; empty: not known yet */
+    struct tm_buf seen;  /* by the look that goes on */
+    bool looking;
     /* Of the one that goes on. */
     struct tm_config *next;
     struct tm_config_report report;
@@ -64,7 +67,10 @@ struct tmd_reload *tmd_reload_new(struct tmd *tmd, const char *path)
     reload->path = path;
     reload->first = tmd->config;
     tm_assert(uv_timer_init(&tmd->loop, &reload->again) == 0);
-    tm_assert(uv_fs_poll_init(&tmd->loop, &reload->watch) == 0);
+    tm_assert(uv_timer_init(&tmd->loop, &reload->watch) == 0);
+    if (tmd->config->server.watch_config && !tm_config_stamp(path, &reload->stamp)) {
+        tm_buf_clear(&reload->stamp);
+    }
     reload->again.data = reload;
     reload->watch.data = reload;
     return reload;
@@ -81,6 +87,8 @@ void tmd_reload_free(struct tmd_reload *reload)
     tm_vec_done(&reload->others);
     tm_vec_done(&reload->waiting);
     tm_vec_done(&reload->told);
+    tm_buf_done(&reload->stamp);
+    tm_buf_done(&reload->seen);
     free(reload);
 }
 
@@ -335,13 +343,38 @@ void tmd_reload_ask(struct tmd *tmd, tm_done_json done, void *arg)
     begin(reload);
 }
 
-static void changed(uv_fs_poll_t *watch, int status, const uv_stat_t *was, const uv_stat_t *is)
+/* The files' times; a disk may take its time, so not on the loop. */
+static void look(void *arg)
 {
-    struct tmd_reload *reload = watch->data;
-    (void)was;
-    (void)is;
-    if (status == 0) { /* a file that is away for a moment comes back as another one */
+    struct tmd_reload *reload = arg;
+    if (!tm_config_stamp(reload->path, &reload->seen)) {
+        reload->seen.len = 0;
+    }
+}
+
+static void looked(void *arg)
+{
+    struct tmd_reload *reload = arg;
+    reload->looking = false;
+    bool known = reload->stamp.len > 0;
+    bool same = tm_slice_eq(tm_buf_slice(&reload->stamp), tm_buf_slice(&reload->seen));
+    if (reload->seen.len == 0 || same) {
+        return; /* a file that is away for a moment comes back as another one */
+    }
+    tm_buf_done(&reload->stamp);
+    reload->stamp = reload->seen;
+    memset(&reload->seen, 0, sizeof(reload->seen));
+    if (known && !reload->tmd->draining) {
         tmd_reload_ask(reload->tmd, NULL, NULL);
+    }
+}
+
+static void watch(uv_timer_t *timer)
+{
+    struct tmd_reload *reload = timer->data;
+    if (!reload->looking) {
+        reload->seen.len = 0;
+        reload->looking = tmd_errand(reload->tmd, look, looked, reload);
     }
 }
 
@@ -351,7 +384,7 @@ void tmd_reload_start(struct tmd *tmd)
     tm_metric_set(TM_M_RELOAD_OK, TM_NO_LABELS, 1);
     tm_metric_set(TM_M_RELOAD_TIME, TM_NO_LABELS, (double)tm_now_ms() / 1000);
     if (tmd->config->server.watch_config) {
-        tm_assert(uv_fs_poll_start(&reload->watch, changed, reload->path, WATCH_MS) == 0);
+        tm_assert(uv_timer_start(&reload->watch, watch, 0, WATCH_MS) == 0);
         uv_unref((uv_handle_t *)&reload->watch);
     }
     if (reload->asked) {
@@ -362,7 +395,7 @@ void tmd_reload_start(struct tmd *tmd)
 void tmd_reload_stop(struct tmd *tmd)
 {
     struct tmd_reload *reload = tmd->reload;
-    (void)uv_fs_poll_stop(&reload->watch);
+    (void)uv_timer_stop(&reload->watch);
     (void)uv_timer_stop(&reload->again);
     reload->asked = false;
     for (size_t i = 0; i < reload->waiting.count; i++) {

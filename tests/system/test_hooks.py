@@ -76,7 +76,7 @@ def test_events_come_signed_and_a_breach_is_told_once_until_it_is_over(own_broke
     records.produce(broker.bootstrap, "orders", [record(b"k", b"v")])
     wanted = ("backup.succeeded", "backup.failed", "rpo.breached", "rpo.recovered", "daemon.started", "daemon.stopped")
     clusters = [{"name": "source", "bootstrap": [broker.bootstrap], "rdkafka": {"socket.timeout.ms": 1000}}]
-    policies = [jobs.policy("orders", rpo="6s"), jobs.policy("other", name="other")]
+    policies = [jobs.policy("orders", rpo="6s", labels={"team": "shop"}), jobs.policy("other", name="other")]
     daemon = tidemarkd({"clusters": clusters, "policies": policies, "hooks": [
         hook(receiver, *wanted, secret="${env:HOOK_SECRET}"),
         hook(receiver, "backup.failed", name="of-other", path="/other", policies=["other"])]}, bootstrap=broker.bootstrap,
@@ -86,6 +86,7 @@ def test_events_come_signed_and_a_breach_is_told_once_until_it_is_over(own_broke
     records.wait_until(lambda: receiver.events("backup.succeeded"), "the backup to be told")
     event, = receiver.events("backup.succeeded")
     assert (event["specversion"], event["subject"], event["data"]["policy"]) == ("1.0", "p", "p")
+    assert event["data"]["labels"] == {"team": "shop"}
     assert event["data"]["result"]["messages_count"] == 1 and event["id"].startswith("evt_")
     for path, headers, body in receiver.got:
         assert path == "/in" and headers["Content-Type"].startswith("application/cloudevents+json")

@@ -238,6 +238,25 @@ def test_a_watched_config_map_is_taken_when_its_link_moves(new_topic, tidemarkd,
     records.wait_until(lambda: policies(daemon) == {"p", "q"}, "the other configuration to be taken", 40)
 
 
+def test_a_watched_file_of_conf_d_is_taken_and_its_labels_are_shown(new_topic, tidemarkd):
+    topic = new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(topic)], "server": {"watch_config": True}})
+    folder = daemon.config_path.parent / "conf.d"
+    folder.mkdir()
+    labels = {"team": "payments", "tier": "1"}
+    (folder / "more.yaml").write_text(yaml.safe_dump({"policies": [jobs.policy(topic, name="q", labels=labels)]}))
+    records.wait_until(lambda: policies(daemon) == {"p", "q"}, "the added policy to be taken", 40)
+    assert daemon.get("/v1/policies/q")["labels"] == labels and "labels" not in daemon.get("/v1/policies/p")
+    shown = {policy["name"]: policy for policy in daemon.get("/v1/config")["policies"]}
+    assert shown["q"]["labels"] == labels
+    (folder / "more.yaml").write_text("log: {level: debug}\n")
+    refused = daemon.api("POST", "/v1/config/reload")
+    assert refused.status_code == 422 and f"{folder}/more.yaml:1:1: error: " in refused.json()["detail"], refused.text
+    assert policies(daemon) == {"p", "q"}
+    (folder / "more.yaml").unlink()
+    records.wait_until(lambda: policies(daemon) == {"p"}, "the policy to go with its file", 40)
+
+
 def test_paused_policies_stay_paused_and_due_runs_are_not_lost(bootstrap, new_topic, tidemarkd):
     topic = new_topic()
     records.produce(bootstrap, topic, [record(b"k", b"v")])

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unit tests of config: files, references, keys and tokens, and that secrets stay out of messages. */
+#include <errno.h>
+
 #include "config_rig.h"
 
 #define HASH "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
@@ -269,6 +271,169 @@ START_TEST(properties_take_references)
 }
 END_TEST
 
+/* conf.d: each file adds to the lists, in the order of names. */
+static char *drop_in(const struct folder *folder, const char *name, const char *text, mode_t mode)
+{
+    char *folder_path = path_in(folder, "conf.d");
+    char *path = NULL;
+    ck_assert(mkdir(folder_path, 0700) == 0 || errno == EEXIST);
+    ck_assert_int_ge(asprintf(&path, "conf.d/%s", name), 0);
+    write_in(folder, path, text, strlen(text), mode);
+    free(folder_path);
+    return path;
+}
+
+#define ADD(folder, name, text, mode) free(drop_in(folder, name, text, mode))
+
+START_TEST(files_of_conf_d_add_to_the_lists)
+{
+    struct folder folder = set_up();
+    ADD(&folder, "20-more.yaml",
+            "policies: [{name: q, cluster: b, vault: v, topics: {include: [x]},"
+            " schedule: ''}]\n",
+            0644);
+    ADD(&folder, "10-first.yaml",
+            "version: 1\nclusters: [{name: b, bootstrap: 'k:2'}]\n"
+            "vaults: [{name: v, type: disk, path: v, key_file: vault.key}]\n",
+            0644);
+    ADD(&folder, "other.yml", "not: read\n", 0644);
+    ADD(&folder, ".hidden.yaml", "not: read\n", 0644);
+    struct parsed parsed =
+            load(&folder, "version: 1\nclusters: [{name: a, bootstrap: 'k:1'}]\n", 0644);
+    ck_assert_str_eq(tm_buf_text(&parsed.report.text), "");
+    ck_assert_uint_eq(parsed.config->cluster_count, 2);
+    ck_assert_str_eq(parsed.config->clusters[0].name, "a");
+    ck_assert_str_eq(parsed.config->clusters[1].name, "b");
+    ck_assert_uint_eq(parsed.config->policy_count, 1);
+    ck_assert_ptr_eq(parsed.config->policies[0].cluster, &parsed.config->clusters[1]);
+    char *path = path_in(&folder, "v"); /* beside the main file */
+    ck_assert_str_eq(parsed.config->vaults[0].path, path);
+    free(path);
+    done(&parsed);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+    const char *text;
+    mode_t mode;
+    const char *report;
+} dropped[] = {
+    {"clusters: [{name: a, bootstrap: 'k:2'}]\n", 0644,
+     "DIR/conf.d/x.yaml:1:19: error: clusters[1].name: \"a\" is already the name of clusters[0] (DIR/t.yaml:2)\n"},
+    {"server: {listen: ''}\nlog: {}\n", 0644,
+     "DIR/conf.d/x.yaml:1:1: error: \"server\" cannot stand in conf.d; it may add clusters, vaults, policies and hooks\n"
+     "DIR/conf.d/x.yaml:2:1: error: \"log\" cannot stand in conf.d; it may add clusters, vaults, policies and hooks\n"},
+    {"version: 2\n", 0644,
+     "DIR/conf.d/x.yaml:1:1: error: \"version\" cannot stand in conf.d; it may add clusters, vaults, policies and hooks\n"},
+    {"clusters: {a: b}\n", 0644, "DIR/conf.d/x.yaml:1:11: error: clusters: must be a list, not a map\n"},
+    {"[a]\n", 0644, "DIR/conf.d/x.yaml:1:1: error: must be a map of options, not a list\n"},
+    {"clusters: [\n", 0644, "DIR/conf.d/x.yaml:2:1: error: did not find expected node content\n"},
+    {"hooks: [{name: h, url: 'https://h/', on: [vault.down], secret: s3cret}]\n", 0644,
+     "DIR/conf.d/x.yaml:1:64: error: hooks[0].secret: a secret stands in this file, which everybody can read (mode 0644);"
+     " use ${file:/path} or ${credential:name}, or chmod 0600\n"},
+};
+/* clang-format on */
+
+START_TEST(what_is_wrong_in_conf_d_is_told_with_its_file)
+{
+    struct folder folder = set_up();
+    ADD(&folder, "x.yaml", dropped[_i].text, dropped[_i].mode);
+    struct parsed parsed =
+            load(&folder, "version: 1\nclusters: [{name: a, bootstrap: 'k:1'}]\n", 0600);
+    char *report = report_in(&folder, &parsed.report);
+    ck_assert_str_eq(report, dropped[_i].report);
+    free(report);
+    done(&parsed);
+    remove_folder(&folder);
+}
+END_TEST
+
+START_TEST(a_file_of_conf_d_that_cannot_be_read_is_an_error)
+{
+    struct folder folder = set_up();
+    ADD(&folder, "a.yaml", "", 0644);
+    char *link = path_in(&folder, "conf.d/gone.yaml");
+    ck_assert_int_eq(symlink("/nowhere/at-all", link), 0);
+    struct parsed parsed = load(&folder, "version: 1\n", 0600);
+    ck_assert_int_eq(parsed.code, TM_E_USAGE);
+    ck_assert_ptr_nonnull(
+            strstr(tm_buf_text(&parsed.report.text), "/conf.d/gone.yaml:1:1: error: "));
+    ck_assert_ptr_nonnull(strstr(tm_buf_text(&parsed.report.text), "/conf.d/a.yaml:1:1: error: "));
+    free(link);
+    done(&parsed);
+    remove_folder(&folder);
+}
+END_TEST
+
+START_TEST(a_stamp_tells_a_change_of_each_file)
+{
+    struct folder folder = set_up();
+    char *path = path_in(&folder, "t.yaml");
+    struct tm_buf stamps[4] = {{0}};
+    ck_assert(!tm_config_stamp(path, &stamps[0]));
+    tm_buf_clear(&stamps[0]);
+    write_in(&folder, "t.yaml", "a", 1, 0600);
+    ck_assert(tm_config_stamp(path, &stamps[0]));
+    ADD(&folder, "x.yaml", "a", 0644);
+    ck_assert(tm_config_stamp(path, &stamps[1]));
+    ADD(&folder, "x.yaml", "ab", 0644);
+    ck_assert(tm_config_stamp(path, &stamps[2]));
+    ck_assert(tm_config_stamp(path, &stamps[3]));
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(tm_slice_eq(tm_buf_slice(&stamps[i]), tm_buf_slice(&stamps[i + 1])) == (i == 2));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        tm_buf_done(&stamps[i]);
+    }
+    free(path);
+    remove_folder(&folder);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+    const char *labels;
+    const char *report;
+} labels[] = {
+    {"{team: payments, tier: \"1\"}", ""},
+    {"[a]", "DIR/t.yaml:4:90: error: policies[0].labels: must be a map of labels, not a list\n"},
+    {"{\"\": a, team: [b]}",
+     "DIR/t.yaml:4:95: error: policies[0].labels.: the name of a label has 1 to 64 bytes\n"
+     "DIR/t.yaml:4:104: error: policies[0].labels.team: must be one value, not a list\n"},
+};
+/* clang-format on */
+
+START_TEST(labels_are_kept_as_they_are)
+{
+    struct folder folder = set_up();
+    char *text = NULL;
+    ck_assert_int_ge(
+            asprintf(&text,
+                    "version: 1\nclusters: [{name: c, bootstrap: 'k:1'}]\n"
+                    "vaults: [{name: v, type: disk, path: v, key_file: vault.key}]\n"
+                    "policies: [{name: p, cluster: c, vault: v, topics: {include: [x]}, schedule: "
+                    "'', labels: %s}]\n",
+                    labels[_i].labels),
+            0);
+    struct parsed parsed = load(&folder, text, 0600);
+    char *report = report_in(&folder, &parsed.report);
+    ck_assert_str_eq(report, labels[_i].report);
+    if (parsed.config != NULL) {
+        const struct tm_config_policy *policy = &parsed.config->policies[0];
+        ck_assert_uint_eq(policy->label_count, 2);
+        ck_assert_str_eq(policy->labels[0].name, "team");
+        ck_assert_str_eq(policy->labels[0].value, "payments");
+        ck_assert_str_eq(policy->labels[1].value, "1");
+    }
+    free(report);
+    free(text);
+    done(&parsed);
+    remove_folder(&folder);
+}
+END_TEST
+
 START_TEST(a_tokens_file_gives_tokens)
 {
     struct folder folder = set_up();
@@ -379,6 +544,12 @@ int main(void)
             tcase, a_passphrase_is_a_text_without_its_newline, 0, (int)LENGTH(passphrases));
     tcase_add_loop_test(tcase, a_secret_in_the_file_is_remarked_on, 0, (int)LENGTH(exposed));
     tcase_add_test(tcase, properties_take_references);
+    tcase_add_test(tcase, files_of_conf_d_add_to_the_lists);
+    tcase_add_loop_test(
+            tcase, what_is_wrong_in_conf_d_is_told_with_its_file, 0, (int)LENGTH(dropped));
+    tcase_add_test(tcase, a_file_of_conf_d_that_cannot_be_read_is_an_error);
+    tcase_add_test(tcase, a_stamp_tells_a_change_of_each_file);
+    tcase_add_loop_test(tcase, labels_are_kept_as_they_are, 0, (int)LENGTH(labels));
     tcase_add_test(tcase, a_tokens_file_gives_tokens);
     tcase_add_test(tcase, errors_in_the_tokens_file_have_its_name_and_come_last);
     tcase_add_test(tcase, credentials_need_a_folder);
