@@ -277,7 +277,7 @@ VAULT = answer(
     "name type where", name=NAME, type=word("disk", "s3"), where=text(), up=flag(), probed_at=TIME, detail=text(), vault_id=HEX32,
     key_fingerprint=text(), key_ring=word("full", "writer"), head=text(), recovery_points_count=number(), packs_count=number(),
     stored_bytes=number(), source_bytes=number(), reduction_ratio=real(), findings_count=number(), scrubbed_at=TIME,
-    capacity_bytes=number(), free_bytes=number())
+    capacity_bytes=number(), free_bytes=number(), read_only=flag("Another daemon writes it; this one does not."))
 
 HOOK = answer(
     "name format signed on policies queued_count", name=NAME, format=word("json", "healthchecks"), signed=flag(), on=array(text()),

@@ -67,6 +67,7 @@ static const struct {
     {"unsupported-media-type", "The body must be JSON"},
     {"vault-damaged",          "Stored bytes contradict their checksum or format"},
     {"vault-full",             "No space is left in the vault"},
+    {"vault-read-only",        "The vault is only read here"},
     {"vault-unreachable",      "The vault does not answer"},
     {"wrong-host",             "The Host header does not name this daemon"},
     {"wrong-key",              "The key does not open the vault"},

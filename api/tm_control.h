@@ -239,6 +239,7 @@ struct tm_vault_view {
     const char *head;     /* "SEQ:HASH" of the newest entry folded */
     const char *key;      /* fingerprint of the key ring; NULL: not opened yet */
     bool write_only;      /* the key opens a writer's slot: this host cannot read records */
+    bool read_only;       /* nothing is written to it */
     int64_t points;
     int64_t packs;
     int64_t stored_bytes;

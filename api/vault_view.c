@@ -28,6 +28,9 @@ struct tm_json *tm_view_vault(const struct tm_vault_view *vault)
     tm_json_add_str(json, "name", vault->name);
     tm_json_add_str(json, "type", vault->type);
     tm_json_add_str(json, "where", vault->where);
+    if (vault->read_only) {
+        tm_json_add_bool(json, "read_only", true);
+    }
     if (vault->opened) {
         tm_json_add_bool(json, "up", vault->up);
         tm_view_add_time(json, "probed_at", vault->probed_ms);

@@ -326,6 +326,12 @@ static void check_policy(struct tm_loader *loader, const struct tm_yaml *node, s
     size_t vault = find_named(loader, node, path, vaults, "vault");
     policy->cluster = cluster < clusters->count ? &config->clusters[cluster] : NULL;
     policy->vault = vault < vaults->count ? &config->vaults[vault] : NULL;
+    if (policy->vault != NULL && policy->vault->read_only) {
+        tm_findings_error(&loader->findings, place_of(node, "vault"),
+                tm_arena_fmt(&loader->arena, "%s.vault", path),
+                "%s is read_only; a policy needs a vault that it can write to",
+                policy->vault->name);
+    }
     if (node->kind == TM_YAML_MAP) {
         check_topics(loader, node, index);
         check_zone(loader, node, index);
@@ -445,6 +451,11 @@ static void check_vault(struct tm_loader *loader, const struct tm_yaml *node, si
     }
     check_expect_head(loader, node, vault);
     check_store(loader, node, path, vault);
+    if (vault->read_only && vault->create) {
+        tm_findings_error(&loader->findings, place_of(node, "create"), path,
+                "\"create\" and \"read_only\" are both true; a vault that is only read is not "
+                "made");
+    }
     if (tm_value_is_empty(key_file) && tm_value_is_empty(passphrase)) {
         tm_findings_error(
                 &loader->findings, node->at, path, "\"key_file\" or \"passphrase\" is required");

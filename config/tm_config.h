@@ -79,6 +79,7 @@ struct tm_config_vault {
     bool merge;
     int64_t scrub_bytes_per_day; /* 0: all of it once a month */
     int64_t quota;               /* bytes; 0: none */
+    bool read_only;              /* then no policy is of it */
 };
 
 enum tm_overlap { TM_OVERLAP_SKIP, TM_OVERLAP_QUEUE };

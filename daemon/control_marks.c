@@ -124,6 +124,8 @@ static void vault_found(void *arg)
     if (patching->vault == NULL) {
         tmd_unknown(&problem, "recovery-point", tm_ulid_format(&patching->ulid, "rp_", name));
         end_patching(patching, &problem);
+    } else if (!tmd_vault_is_writable(patching->vault, &problem)) {
+        end_patching(patching, &problem);
     } else if (!tmd_errand(patching->tmd, commit_work, committed, patching)) {
         tmd_errand_refused(patching->tmd, "no recovery point can be changed now", &problem);
         end_patching(patching, &problem);

@@ -273,11 +273,28 @@ void tmd_drill(struct tmd *tmd, const struct tm_drill_request *request,
     submit(job, caller, done, arg);
 }
 
+bool tmd_vault_is_writable(const struct tm_config_vault *vault, struct tm_problem *problem)
+{
+    if (vault->read_only) {
+        *problem = (struct tm_problem){.status = 409, .slug = "vault-read-only", .member = "vault"};
+        (void)snprintf(problem->value, sizeof(problem->value), "%s", vault->name);
+        (void)snprintf(problem->detail, sizeof(problem->detail),
+                "vault %s is read_only here; ask the daemon that backs up into it", vault->name);
+    }
+    return !vault->read_only;
+}
+
 void tmd_vault_job(struct tmd *tmd, enum tm_job_kind kind, const struct tm_vault_request *request,
         const struct tm_caller *caller, tm_done_job done, void *arg)
 {
     const struct tm_config_vault *vault = tm_config_find_vault(tmd->config, request->vault);
     tm_assert(vault != NULL && tmd_kind(kind)->alone_in_vault && tmd_kind(kind)->run != NULL);
+    struct tm_problem problem;
+    bool writes = kind == TM_JOB_RETENTION || kind == TM_JOB_DELETE || request->repair;
+    if (writes && !tmd_vault_is_writable(vault, &problem)) {
+        done(arg, NULL, false, &problem);
+        return;
+    }
     struct tmd_job *there =
             kind == TM_JOB_IMPORT ? using_vault(tmd, vault) : tmd_job_of_vault(tmd, vault);
     if (there != NULL) {

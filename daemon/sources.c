@@ -202,6 +202,7 @@ static enum tm_code open_store(struct tmd_sources *sources, const struct tm_conf
             .path = vault->path,
             .make = vault->create,
             .trust_single_writer = vault->trust_single_writer,
+            .read_only = vault->read_only,
             .vault = vault->name,
             .s3 =
                     {

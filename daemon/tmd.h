@@ -191,8 +191,10 @@ void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request, cons
         const struct tm_config_vault *vault, const struct tm_caller *caller, tm_done_job done,
         void *arg);
 
+/* Does this daemon write to the vault? False: *problem says why not. */
+bool tmd_vault_is_writable(const struct tm_config_vault *vault, struct tm_problem *problem);
 /*
- * Queue a job of a vault; the texts are copied. NULL `caller`: by schedule. Vault and policies of the
+ * Queue a job of a vault, unless it would write to one that is read_only; the texts are copied. NULL `caller`: by schedule. Vault and policies of the
  * request are the caller's to check.
  */
 void tmd_vault_job(struct tmd *tmd, enum tm_job_kind kind, const struct tm_vault_request *request,

@@ -78,7 +78,9 @@ struct tmd_upkeep *tmd_upkeep_new(struct tmd *tmd)
     upkeep->at = tm_xalloc(2 * config->vault_count + config->verify_count + 1, sizeof(*upkeep->at));
     for (size_t i = 0; i < config->vault_count; i++) {
         const struct tm_config_vault *vault = &config->vaults[i];
-        add(upkeep, tmd, RETENTION, vault, &vault->maintenance)->offset_ms = offset_of(vault);
+        if (!vault->read_only) { /* else that is its writer's */
+            add(upkeep, tmd, RETENTION, vault, &vault->maintenance)->offset_ms = offset_of(vault);
+        }
         add(upkeep, tmd, SCRUB, vault, &upkeep->daily)->offset_ms =
                 OFFSET_MAX_MS + tmd_upkeep_offset_ms(vault->name, OFFSET_MAX_MS);
     }

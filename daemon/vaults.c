@@ -176,6 +176,7 @@ static void view(struct known *known, struct tm_vault_view *out)
             .read = counts->known,
             .key = probe->key[0] != '\0' ? probe->key : NULL,
             .write_only = probe->write_only,
+            .read_only = known->config->read_only,
             .points = counts->totals.points,
             .packs = counts->totals.packs,
             .stored_bytes = counts->totals.stored_bytes,
@@ -240,15 +241,27 @@ struct probing {
     void *arg;
 };
 
+/* Of a vault that others write, their commits are read; in others each job sees to that. */
+static enum tm_code follow(struct tmd *tmd, const struct tm_config_vault *config,
+        struct tm_vault *vault, struct tm_err *err)
+{
+    TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
+    TM_TRY(tmd_catalog(tmd->sources, config, &catalog, err));
+    struct tm_fold fold = tm_catalog_fold(catalog);
+    return tm_vault_refresh(vault, &fold, err);
+}
+
 static enum tm_code probe_vault(struct probing *probing, struct tm_err *err)
 {
     struct tm_vault *vault = NULL;
     struct tmd *tmd = probing->tmd;
-    TM_TRY(tmd_vault(tmd->sources, &tmd->config->vaults[probing->index], &vault, err));
+    const struct tm_config_vault *config = &tmd->config->vaults[probing->index];
+    TM_TRY(tmd_vault(tmd->sources, config, &vault, err));
     const struct tm_ring *ring = tm_vault_ring(vault);
     tm_ring_fingerprint(ring, probing->probe.key);
     probing->probe.write_only = !tm_ring_can_read(ring);
-    return tm_store_probe(tm_vault_store(vault), err);
+    TM_TRY(tm_store_probe(tm_vault_store(vault), err));
+    return config->read_only ? follow(tmd, config, vault, err) : TM_OK;
 }
 
 static void probe_work(void *arg)

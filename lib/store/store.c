@@ -79,6 +79,19 @@ static enum tm_code check_name(const struct tm_store *store, const char *name, s
     return TM_OK;
 }
 
+/* For what would write. */
+static enum tm_code check_writable(
+        const struct tm_store *store, const char *action, struct tm_err *err)
+{
+    if (store->read_only) {
+        return tm_err_set(err, TM_E_DENIED,
+                "%s: the vault is read_only here, so nothing is %s; hint: ask the daemon that "
+                "backs up into it",
+                store->where, action);
+    }
+    return TM_OK;
+}
+
 void tm_store_free(struct tm_store *store)
 {
     if (store != NULL) {
@@ -112,6 +125,7 @@ enum tm_code tm_store_create(
         struct tm_store *store, const char *name, struct tm_slice bytes, struct tm_err *err)
 {
     TM_TRY(check_name(store, name, err));
+    TM_TRY(check_writable(store, "stored", err));
     int64_t begin_ns = tm_mono_ns();
     enum tm_code code = store->ops->create(store, name, bytes, err);
     return tm_store_observe(store, "create", begin_ns, code);
@@ -119,6 +133,7 @@ enum tm_code tm_store_create(
 
 enum tm_code tm_store_spool_open(struct tm_store *store, struct tm_spool *out, struct tm_err *err)
 {
+    TM_TRY(check_writable(store, "stored", err));
     return store->ops->spool_open(store, out, err);
 }
 
@@ -131,6 +146,7 @@ enum tm_code tm_store_put(
         struct tm_store *store, const char *name, struct tm_spool *spool, struct tm_err *err)
 {
     TM_TRY(check_name(store, name, err));
+    TM_TRY(check_writable(store, "stored", err));
     int64_t begin_ns = tm_mono_ns();
     enum tm_code code = store->ops->put(store, name, spool, err);
     return tm_store_observe(store, "put", begin_ns, code);
@@ -182,6 +198,7 @@ enum tm_code tm_store_list(struct tm_store *store, const char *prefix,
 enum tm_code tm_store_remove(struct tm_store *store, const char *name, struct tm_err *err)
 {
     TM_TRY(check_name(store, name, err));
+    TM_TRY(check_writable(store, "removed", err));
     int64_t begin_ns = tm_mono_ns();
     enum tm_code code = store->ops->remove(store, name, err);
     return tm_store_observe(store, "remove", begin_ns, code);
@@ -217,8 +234,22 @@ static enum tm_code create_again(struct tm_store *store, const char *name, struc
     return code;
 }
 
+static enum tm_code pass_over(
+        void *arg, const char *name, const struct tm_object_info *info, struct tm_err *err)
+{
+    (void)arg;
+    (void)name;
+    (void)info;
+    (void)err;
+    return TM_OK;
+}
+
 enum tm_code tm_store_probe(struct tm_store *store, struct tm_err *err)
 {
+    if (store->read_only) {
+        enum tm_code listed = tm_store_list(store, "key/", pass_over, NULL, err);
+        return listed == TM_OK ? TM_OK : tm_err_wrap(err, "probe of the store");
+    }
     char ulid_text[TM_ULID_NAME_MAX];
     char name[TM_OBJECT_NAME_MAX + 1];
     struct tm_id16 ulid = tm_ulid_make(tm_now_ms());

@@ -64,6 +64,7 @@ struct tm_store {
     char where[256];          /* for messages: the directory or bucket */
     char vault[65];           /* label of its metrics; "": it has none */
     bool trust_single_writer; /* accepted though it may have no conditional create */
+    bool read_only;           /* what would write is TM_E_DENIED, and the backend is not asked */
 };
 
 void tm_store_free(struct tm_store *store);
@@ -106,7 +107,7 @@ enum tm_code tm_store_stat(struct tm_store *store, const char *name, struct tm_o
 /*
  * Prove that the store refuses a second create of one name (docs/format.md, "Stores"): a random
  * tmp/ object is created twice and removed. TM_E_UNSUPPORTED when the second one succeeded, unless
- * the store is trusted to have one writer.
+ * the store is trusted to have one writer. One that is read alone is listed instead.
  */
 enum tm_code tm_store_probe(struct tm_store *store, struct tm_err *err) TM_MUST_CHECK;
 

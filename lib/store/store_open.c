@@ -30,6 +30,7 @@ enum tm_code tm_store_open(
         return code;
     }
     store->trust_single_writer = place->trust_single_writer;
+    store->read_only = place->read_only;
     tm_store_set_vault(store, place->vault != NULL ? place->vault : "");
     *out = store;
     return TM_OK;

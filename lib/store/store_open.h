@@ -13,6 +13,7 @@ struct tm_store_place {
     bool make;        /* the folder may be made */
     struct tm_store_s3_options s3;
     bool trust_single_writer; /* tm_store_probe() accepts a store without conditional create */
+    bool read_only;           /* nothing is written */
     const char *vault;        /* label of its metrics; NULL: it has none */
 };
 

@@ -150,3 +150,44 @@ def test_an_entry_from_before_the_start_is_no_reason_to_wait(tidemarkd, bootstra
     wait_until(lambda: jobs_done(second) + skipped(second) >= 1, "the first planned run", timeout=75)
     assert skipped(second) == 0
     assert_stored_once(first, bootstrap, topic, 1)
+
+
+def everything_in(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"") for path in folder.rglob("*")}
+
+
+def test_a_vault_that_is_read_only_is_followed_and_restored_from_and_nothing_is_written(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k%d" % n, b"v%d" % n) for n in range(50)])
+    writer = tidemarkd({"policies": [jobs.policy(topic)]})
+    point = writer.backup("p")["result"]["recovery_point"]
+    vault = writer.directory / "vault"
+    theirs = {"name": "theirs", "type": "disk", "path": str(vault), "key_file": str(writer.key_path), "read_only": True}
+    reader = tidemarkd({"vaults": [theirs], "policies": []})
+    assert [row["id"] for row in reader.get("/v1/recovery-points")["items"]] == [point]
+    records.produce(bootstrap, topic, [record(b"later", b"v")])
+    later = writer.backup("p")["result"]["recovery_point"]
+    before = everything_in(vault)
+
+    shown = reader.api("POST", "/v1/vaults/theirs/probe").json()
+    assert shown["read_only"] and shown["up"] and shown["recovery_points_count"] == 2, shown
+    assert [row["id"] for row in reader.get("/v1/recovery-points")["items"]] == [later, point]
+    jobs.restore(reader, point=later, suffix=".read")
+    jobs.assert_restored(records.read_topic(bootstrap, topic), bootstrap, f"{topic}.read")
+    assert reader.run_job("/v1/verifications", {"vault": "theirs", "depth": "full"})["state"] == "succeeded"
+    assert reader.run_job("/v1/vaults/theirs/import-catalog", None)["state"] == "succeeded"
+
+    etag = reader.api("GET", f"/v1/recovery-points/{point}").headers["ETag"]
+    refusals = [reader.api("POST", "/v1/retention/run", json={"vault": "theirs"}),
+                reader.api("POST", "/v1/verifications", json={"vault": "theirs", "depth": "scrub", "repair": True}),
+                reader.api("DELETE", f"/v1/recovery-points/{point}"),
+                reader.api("PATCH", f"/v1/recovery-points/{point}", json={"note": "x"}, headers={"If-Match": etag})]
+    for refused in refusals:
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/vault-read-only"), refused.text
+        assert refused.json()["vault"] == "theirs" and "read_only" in refused.json()["detail"]
+    assert everything_in(vault) == before
+
+    whole = {"vaults": [theirs], "policies": [jobs.policy(topic, vault="theirs")]}
+    reader.configure(whole)
+    refused = reader.api("POST", "/v1/config/reload")
+    assert refused.status_code == 422 and "policies[0].vault: theirs is read_only" in refused.json()["detail"], refused.text
