@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "channel.h"
+#include "cors.h"
 #include "router.h"
 #include "words.h"
 
@@ -134,7 +135,15 @@ static void check_headers(struct tm_request *request)
     request->route = match.route;
     request->name = match.name;
     bool open = match.route != NULL && match.route->scope == 0;
-    if (!tm_auth_host(request) || !tm_auth_identity(request, open)) {
+    tm_cors_add(request);
+    if (!tm_auth_host(request)) {
+        return;
+    }
+    /* A browser sends no token with its preflight. */
+    if (match.allow[0] != '\0' && tm_cors_preflight(request, match.allow)) {
+        return;
+    }
+    if (!tm_auth_identity(request, open)) {
         return;
     }
     if (match.route == NULL && match.allow[0] != '\0') {

@@ -85,7 +85,7 @@ JOB_KINDS = ("backup", "restore", "verify", "retention", "delete", "import", "dr
 
 PARAMETERS = {
     "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME, "path cluster": CLUSTER_NAME,
-    "path id": text(least=1),
+    "path id": text(least=1), "path file": {"enum": ["app.js", "draw.js", "style.css", "icon.svg"]},
     "cluster": text("Those of that cluster.", 1), "policy": text("Those of that policy.", 1), "topic": text("Those of that topic.", 1),
     "count": word("true", "false", about="Tell total_count, too; not to narrowed tokens."), "at": ref("When"),
     "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(0|(60|[1-5]?[0-9])s|(60000|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0)ms|[01]m|0[hdw])$"),
@@ -444,6 +444,11 @@ OPERATIONS = {
         200: {"about": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}}},
     "tm_meta_metrics": {"tag": "meta", "summary": "Prometheus text, or OpenMetrics where Accept names it", "answers": {
         200: {"about": "Metrics", "content": {"text/plain": {"schema": text()}, "application/openmetrics-text": {"schema": text()}}}}},
+    "tm_ui_page": {"tag": "meta", "summary": "The dashboard", "answers": {
+        200: {"about": "A page", "content": {"text/html": {"schema": text()}}}}},
+    "tm_ui_file_get": {"tag": "meta", "summary": "A file of the dashboard", "answers": {
+        200: {"about": "The file", "content": {kind: {"schema": text()} for kind in (
+            "text/html", "text/javascript", "text/css", "image/svg+xml")}}}},
     "tm_meta_livez": get("meta", "Does the process turn?", "State"),
     "tm_meta_readyz": get("meta", "Does it take work?", "State", query={"verbose": word("0", "1", about="List the checks.")}),
     "tm_config_get": {"tag": "meta", "summary": "The configuration in force, secrets as [redacted]", "answers": {

@@ -24,11 +24,15 @@ static const struct tm_route routes[] = {
 #undef X
 };
 
-/* The metrics listener answers these only; elsewhere /metrics can be switched off. */
+/* The metrics listener answers few; elsewhere /metrics and the dashboard can be switched off. */
 static bool is_served(const struct tm_api *api, const struct tm_route *route)
 {
+    bool is_ui = strncmp(route->pattern, "/ui", 3) == 0;
     if (api->options.kind == TM_API_METRICS) {
-        return strncmp(route->pattern, "/v1", 3) != 0;
+        return strncmp(route->pattern, "/v1", 3) != 0 && !is_ui;
+    }
+    if (is_ui && !api->options.ui) {
+        return false;
     }
     return api->options.metrics_here || strcmp(route->pattern, "/metrics") != 0;
 }

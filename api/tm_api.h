@@ -69,6 +69,9 @@ struct tm_api_options {
     int64_t rate_limit;           /* requests a second of a token or certificate; 0: any number */
     int64_t header_ms; /* a request must be in so long after its connection, or the answer before it; 0: 30 s */
     const char *version;
+    bool ui;                         /* serve the dashboard */
+    const char *const *cors_origins; /* borrowed: web pages from there may ask, too */
+    size_t cors_origin_count;
     bool metrics_here;       /* serve /metrics on this listener too */
     void (*wake)(void *arg); /* something was resumed: call tm_api_run() from the loop soon */
     void *wake_arg;

@@ -37,6 +37,7 @@ COUNT_IS_BEHIND(struct tm_config_hook, events, event_count);
 COUNT_IS_BEHIND(struct tm_config_hook, policies, policy_count);
 COUNT_IS_BEHIND(struct tm_config_policy, include, include_count);
 COUNT_IS_BEHIND(struct tm_config_policy, exclude, exclude_count);
+COUNT_IS_BEHIND(struct tm_config, server.cors_origins, server.cors_origin_count);
 COUNT_IS_BEHIND(struct tm_config_policy, labels, label_count);
 COUNT_IS_BEHIND(struct tm_config_cluster, rdkafka, rdkafka_count);
 

@@ -112,6 +112,28 @@ static void check_tls(struct tm_loader *loader, const struct tm_yaml *server)
     }
 }
 
+/* As a browser writes it: no path, no user, no pattern. */
+static bool is_origin(const char *text)
+{
+    size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
+                    : strncmp(text, "http://", 7) == 0 ? 7
+                                                       : 0;
+    return scheme > 0 && text[scheme] != '\0' && strpbrk(text + scheme, "/?#@*\\ \t\r\n,") == NULL;
+}
+
+static void check_origins(struct tm_loader *loader, const struct tm_yaml *server)
+{
+    const struct tm_config *config = loader->config;
+    for (size_t i = 0; i < config->server.cors_origin_count; i++) {
+        if (!is_origin(config->server.cors_origins[i])) {
+            tm_findings_error(&loader->findings, place_of(server, "cors_origins"),
+                    tm_arena_fmt(&loader->arena, "server.cors_origins[%zu]", i),
+                    "must be an origin: https://HOST or https://HOST:PORT, without a path or "
+                    "\"*\"");
+        }
+    }
+}
+
 void tm_check_server(struct tm_loader *loader, const struct tm_yaml *root)
 {
     const struct tm_yaml *server = tm_yaml_get(root, "server");
@@ -121,4 +143,5 @@ void tm_check_server(struct tm_loader *loader, const struct tm_yaml *root)
     check_same(loader, server);
     check_open(loader, server);
     check_tls(loader, server);
+    check_origins(loader, server);
 }

@@ -207,6 +207,9 @@ struct tm_config {
         size_t client_count;
         bool insecure_listen;
         bool watch_config;
+        bool ui;
+        const char *const *cors_origins;
+        size_t cors_origin_count;
     } server;
     struct {
         const char *dir;

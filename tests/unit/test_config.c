@@ -145,6 +145,10 @@ static const struct {
                                     "2:49: error: clusters[0].rdkafka: must be a map of properties, not a list\n"},
     {VERSION "clusters: [{name: a, bootstrap: 'k:1', rdkafka: {a: [b]}}]\n",
                                     "2:53: error: clusters[0].rdkafka.a: must be one value, not a list\n"},
+    {HEAD "server: {cors_origins: ['https://a.example', 'https://a.example/x', '*', 'ftp://a']}\n",
+                                    "4:24: error: server.cors_origins[1]: must be an origin: https://HOST or https://HOST:PORT, without a path or \"*\"\n"
+                                    "4:24: error: server.cors_origins[2]: must be an origin: https://HOST or https://HOST:PORT, without a path or \"*\"\n"
+                                    "4:24: error: server.cors_origins[3]: must be an origin: https://HOST or https://HOST:PORT, without a path or \"*\"\n"},
     {HEAD "jobs: *x\nserver: &y {}\n",
                                     "4:7: error: jobs: aliases (*x) are not supported\n"
                                     "5:9: error: server: anchors (&x) are not supported\n"},
