@@ -42,20 +42,20 @@ void tm_jobs_answer_list(struct tm_request *request, int kind)
 {
     const char *params = request->route->params;
     struct tm_job_query query = {
-            .kind = kind,
-            .state = tm_query_choice(request, "state", states, -1),
+            .kinds = kind != TM_JOBS_ANY_KIND ? 1U << kind : 0,
+            .states = tm_query_choices(request, "state", states),
             .since_ms = tm_query_time(request, "since", INT64_MIN),
             .until_ms = tm_query_time(request, "until", 0),
     };
     if (tm_words_find(params, "result") >= 0) {
         enum { PASSED, FAILED };
         int result = tm_query_choice(request, "result", "passed failed", -1);
-        query.state = result == PASSED   ? (int)TM_JOB_SUCCEEDED
-                      : result == FAILED ? (int)TM_JOB_FAILED
-                                         : query.state;
+        query.states = result == PASSED   ? 1U << TM_JOB_SUCCEEDED
+                       : result == FAILED ? 1U << TM_JOB_FAILED
+                                          : query.states;
     }
     if (tm_words_find(params, "kind") >= 0) {
-        query.kind = tm_query_choice(request, "kind", kinds, TM_JOBS_ANY_KIND);
+        query.kinds = tm_query_choices(request, "kind", kinds);
     }
     if (tm_words_find(params, "policy") >= 0) {
         query.policy = tm_query_get(request, "policy");

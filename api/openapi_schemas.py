@@ -85,7 +85,7 @@ JOB_KINDS = ("backup", "restore", "verify", "retention", "delete", "import", "dr
 
 PARAMETERS = {
     "path policy": POLICY_NAME, "path vault": VAULT_NAME, "path hook": HOOK_NAME, "path cluster": CLUSTER_NAME,
-    "path id": text(least=1), "path file": {"enum": ["app.js", "draw.js", "style.css", "icon.svg"]},
+    "path id": text(least=1), "path slug": text("As `type` of a problem has it.", least=1), "path file": {"enum": ["app.js", "draw.js", "style.css", "icon.svg"]},
     "cluster": text("Those of that cluster.", 1), "policy": text("Those of that policy.", 1), "topic": text("Those of that topic.", 1),
     "count": word("true", "false", about="Tell total_count, too; not to narrowed tokens."), "at": ref("When"),
     "wait": text("How long to wait for the job's end, at most 60s.", pattern="^(0|(60|[1-5]?[0-9])s|(60000|[1-5][0-9]{4}|[1-9][0-9]{0,3}|0)ms|[01]m|0[hdw])$"),
@@ -444,6 +444,8 @@ OPERATIONS = {
         200: {"about": "OpenAPI 3.1", "content": {"application/json": {"schema": {"type": "object"}}}}}},
     "tm_meta_metrics": {"tag": "meta", "summary": "Prometheus text, or OpenMetrics where Accept names it", "answers": {
         200: {"about": "Metrics", "content": {"text/plain": {"schema": text()}, "application/openmetrics-text": {"schema": text()}}}}},
+    "tm_problem_page": {"tag": "meta", "summary": "What a problem means, and what to do", "answers": {
+        200: {"about": "A page", "content": {"text/html": {"schema": text()}}}}},
     "tm_ui_page": {"tag": "meta", "summary": "The dashboard", "answers": {
         200: {"about": "A page", "content": {"text/html": {"schema": text()}}}}},
     "tm_ui_file_get": {"tag": "meta", "summary": "A file of the dashboard", "answers": {
@@ -458,7 +460,8 @@ OPERATIONS = {
                         "body_required": False, "types": ["application/yaml"]},
     "tm_config_log_level": {"tag": "meta", "summary": "Another level of the log, for a while", "answers": {200: json_of("LogLevel")},
                             "body": "LogLevelRequest"},
-    "tm_status_get": listed("policies", "What would be lost now, the worst first; all of it unless limit is given", "Status"),
+    "tm_status_get": listed("policies", "What would be lost now, the worst first; all of it unless limit is given", "Status",
+                             query={"topic": ref("TopicPattern")}),
     "tm_clusters_list": get("clusters", "All clusters, as they were last seen", "Clusters"),
     "tm_clusters_get": get("clusters", "One cluster, asked now", "Cluster"),
     "tm_clusters_topics": get("clusters", "Its topics, asked now, and who backs them up", "ClusterTopics",

@@ -37,8 +37,6 @@ static void list_done(
 
 void tm_points_list(struct tm_request *request)
 {
-    enum { COMPLETE, PARTIAL, DAMAGED };
-    int state = tm_query_choice(request, "state", "complete partial damaged", -1);
     struct tm_points_query query = {
             .catalog =
                     {
@@ -47,9 +45,9 @@ void tm_points_list(struct tm_request *request)
                             .topic = tm_query_get(request, "topic"),
                             .since_ms = tm_query_time(request, "since", INT64_MIN),
                             .until_ms = tm_query_time(request, "until", INT64_MAX),
-                            .partial = state == COMPLETE || state == PARTIAL ? state : -1,
-                            .only_damaged = state == DAMAGED,
-                            .only_whole = state == COMPLETE || state == PARTIAL,
+                            .partial = -1,
+                            .states =
+                                    tm_query_choices(request, "state", "complete partial damaged"),
                             .tag = tm_query_get(request, "tag"),
                     },
     };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "etag.h"
 #include "narrow.h"
+#include "policy/select.h"
 #include "routes.h"
 #include "view.h"
 #include "words.h"
@@ -36,10 +37,16 @@ static int worst_of(struct tm_request *request, const char *policy)
     return worst;
 }
 
+/* INT_MAX, for a policy of which nothing is known, is none of them. */
+static bool is_among(unsigned places, int place)
+{
+    return place < 32 && (places >> place & 1) != 0;
+}
+
 void tm_policies_list(struct tm_request *request)
 {
     const char *cluster = tm_query_get(request, "cluster");
-    int state = tm_query_choice(request, "state", states, -1);
+    unsigned wanted_states = tm_query_choices(request, "state", states);
     const struct tm_control *control = tm_request_control(request);
     const struct tm_policy_view *policies = NULL;
     size_t wanted_count = 0;
@@ -56,7 +63,7 @@ void tm_policies_list(struct tm_request *request)
     size_t left = 0;
     for (size_t i = 0; i < wanted_count; i++) {
         wanted[left] = wanted[i];
-        left += state < 0 || worst_of(request, wanted[i]) == state ? 1 : 0;
+        left += wanted_states == 0 || is_among(wanted_states, worst_of(request, wanted[i])) ? 1 : 0;
     }
     if (!tm_query_rows(request, left, &from, &rows)) {
         return;
@@ -171,11 +178,27 @@ static bool is_breached(const struct tm_status_row *row, int wanted)
     return wanted < 0 || (strcmp(row->state, "breached") == 0) == (wanted == 1);
 }
 
+/* NULL where none is asked for, or it is no pattern, which has been noted. */
+static struct tm_select *topic_pattern(struct tm_request *request)
+{
+    const char *text = tm_query_get(request, "topic");
+    const struct tm_select_options options = {
+            .include = &text, .include_count = 1, .internal_topics = true};
+    struct tm_select *topics = NULL;
+    struct tm_err err = {0};
+    if (text != NULL && tm_select_new(&options, &topics, &err) != TM_OK) {
+        struct tm_field_error error = {
+                .parameter = "topic", .detail = tm_arena_strdup(&request->arena, err.msg)};
+        tm_problem_note(request, &error);
+    }
+    return topics;
+}
+
 void tm_status_get(struct tm_request *request)
 {
     const char *cluster = tm_query_get(request, "cluster");
     const char *policy = tm_query_get(request, "policy");
-    const char *topic = tm_query_get(request, "topic");
+    TM_OWN(tm_select_free) struct tm_select *topics = topic_pattern(request);
     int breached = tm_query_choice(request, "breached", "false true", -1);
     size_t from = 0;
     size_t on_page = 0;
@@ -187,8 +210,8 @@ void tm_status_get(struct tm_request *request)
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
-                passes(topic, rows[i].topic) && is_breached(&rows[i], breached) &&
-                tm_narrow_sees(request, rows[i].policy, NULL)) {
+                (topics == NULL || tm_select_matches(topics, rows[i].topic)) &&
+                is_breached(&rows[i], breached) && tm_narrow_sees(request, rows[i].policy, NULL)) {
             wanted[wanted_count++] = &rows[i];
         }
     }

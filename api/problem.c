@@ -4,84 +4,65 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "request.h"
+#include "routes.h"
 #include "words.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* clang-format off */
-static const struct {
+static const struct known {
     const char *slug;
     const char *title;
-} titles[] = {
-    {"access-denied",          "The cluster or the vault refuses access"},
-    {"already-running",        "A job of that kind is going on"},
-    {"bad-cursor",             "The cursor does not belong to this list"},
-    {"bad-time",               "Not a time"},
-    {"cancelled",              "The job was asked to stop"},
-    {"catalog-read-only",      "The catalog cannot be written"},
-    {"config-invalid",         "The configuration is not valid"},
-    {"conflict",               "The state does not allow it"},
-    {"draining",               "The daemon is stopping"},
-    {"gone",                   "It was there and has been removed"},
-    {"groups-active",          "Consumer groups are active at the target"},
-    {"bad-idempotency-key",    "The Idempotency-Key is not one"},
-    {"idempotency-in-progress", "A request with this key is still being accepted"},
-    {"idempotency-key-reuse",  "The key was used for another request"},
-    {"hook-failed",            "The receiver of the hook did not take the notification"},
-    {"internal",               "Something went wrong inside"},
-    {"internal-topic",         "A topic of Kafka itself is not restored under its name"},
-    {"interrupted",            "The job was interrupted"},
-    {"invalid-certificate",    "A valid client certificate is needed"},
-    {"invalid-request",        "The request is not valid"},
-    {"invalid-token",          "A valid token is needed"},
-    {"kafka-unreachable",      "The Kafka cluster does not answer"},
-    {"malformed-json",         "The body is not JSON"},
-    {"message-too-large",      "The target takes no records of that size"},
-    {"method-not-allowed",     "The path does not take this method"},
-    {"narrowed",               "The token is for other things"},
-    {"no-coverage",            "What is asked for is not covered"},
-    {"not-authorized",         "The target does not allow it to this client"},
-    {"not-enough-replicas",    "The target topic takes no records"},
-    {"not-found",              "There is no such thing"},
-    {"outside-window",         "The policy's window is closed"},
-    {"plan-changed",           "What would be done has changed since the plan"},
-    {"point-held",             "The recovery point is held"},
-    {"policy-paused",          "The policy is paused"},
-    {"precondition-failed",    "It has changed meanwhile"},
-    {"precondition-required",  "The request must say which version it changes"},
-    {"queue-full",             "Too many jobs are waiting"},
-    {"rate-limited",           "Too many requests"},
-    {"restart-needed",         "What changed is read at start alone"},
-    {"scope-missing",          "The token does not allow this"},
-    {"starting",               "The daemon is starting"},
-    {"target-not-allowed",     "The token does not allow this target"},
-    {"target-refuses",         "The target would not create the topic"},
-    {"target-retention",       "The target would delete all that is restored"},
-    {"timestamps-refused",     "The target takes no records of that age"},
-    {"timestamps-rewritten",   "The target would change timestamps"},
-    {"too-large",              "The body is too large"},
-    {"topic-exists",           "A topic of that name is there already"},
-    {"unsupported",            "This version does not offer it"},
-    {"unsupported-media-type", "The body must be JSON"},
-    {"vault-damaged",          "Stored bytes contradict their checksum or format"},
-    {"vault-full",             "No space is left in the vault"},
-    {"vault-read-only",        "The vault is only read here"},
-    {"vault-unreachable",      "The vault does not answer"},
-    {"wrong-host",             "The Host header does not name this daemon"},
-    {"wrong-key",              "The key does not open the vault"},
+    const char *cause;
+    const char *help;
+} problems[] = {
+#define X(slug, title, cause, help) {slug, title, cause, help},
+#include "problems.def"
+#undef X
 };
-/* clang-format on */
+
+static const struct known *find(const char *slug)
+{
+    for (size_t i = 0; i < LENGTH(problems); i++) {
+        if (strcmp(problems[i].slug, slug) == 0) {
+            return &problems[i];
+        }
+    }
+    return NULL;
+}
 
 static const char *title_of(const char *slug)
 {
-    for (size_t i = 0; i < LENGTH(titles); i++) {
-        if (strcmp(titles[i].slug, slug) == 0) {
-            return titles[i].title;
-        }
+    const struct known *known = find(slug);
+    return known != NULL ? known->title : slug;
+}
+
+/* A page for whoever follows the link. The texts are those of the table, without characters that HTML would take for its own. */
+void tm_problem_page(struct tm_request *request)
+{
+    if (tm_problem_noted(request)) {
+        return;
     }
-    return slug;
+    const struct known *known = find(request->name);
+    if (known == NULL) {
+        const char *slugs[LENGTH(problems)];
+        for (size_t i = 0; i < LENGTH(problems); i++) {
+            slugs[i] = problems[i].slug;
+        }
+        tm_problem_not_found(request, "problem", request->name,
+                tm_nearest(request->name, slugs, LENGTH(problems)));
+        return;
+    }
+    struct tm_buf page = {0};
+    tm_buf_add_fmt(&page,
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width\"><title>%s</title></head>\n"
+            "<body><h1>%s</h1>\n<p>%s</p>\n<p>%s</p>\n<p><code>%s</code></p></body></html>\n",
+            known->title, known->title, known->cause, known->help, known->slug);
+    tm_request_answer_text(request, 200, "text/html; charset=utf-8", &page);
 }
 
 struct tm_json *tm_problem_begin(

@@ -120,6 +120,16 @@ static void check_param(struct tm_request *request, const struct tm_param *param
                             : "unknown parameter");
 }
 
+/* Given several times, with a value each, any of them will do. */
+static const char repeatable[] = "state kind";
+
+static bool is_again(const struct tm_param *earlier, const struct tm_param *param)
+{
+    bool other = tm_words_find(repeatable, param->name) >= 0 &&
+                 strcmp(earlier->value, param->value) != 0;
+    return strcmp(earlier->name, param->name) == 0 && !other;
+}
+
 void tm_query_check(struct tm_request *request)
 {
     const struct tm_query *query = &request->query;
@@ -129,7 +139,7 @@ void tm_query_check(struct tm_request *request)
     }
     for (size_t i = 0; i < query->count; i++) {
         size_t earlier = 0;
-        while (strcmp(query->params[earlier].name, query->params[i].name) != 0) {
+        while (!is_again(&query->params[earlier], &query->params[i])) {
             earlier++;
         }
         if (earlier < i) {
@@ -171,23 +181,43 @@ const char *tm_query_cursor(const struct tm_request *request)
     return value != NULL && value[0] != '\0' ? value : NULL; /* scripts begin with an empty one */
 }
 
+/* The place of `value`; -1: it is none of the words, which has been noted. */
+static int place_of(
+        struct tm_request *request, const char *name, const char *value, const char *words)
+{
+    int place = tm_words_find(words, value);
+    if (place < 0) {
+        struct tm_field_error error = {
+                .parameter = name,
+                .detail = tm_arena_fmt(&request->arena, "\"%.100s\" is not one of them", value),
+                .allowed = words,
+        };
+        tm_problem_note(request, &error);
+    }
+    return place;
+}
+
 int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent)
 {
     const char *value = tm_query_get(request, name);
-    if (value == NULL) {
-        return absent;
+    int place = value != NULL ? place_of(request, name, value, words) : -1;
+    return place >= 0 ? place : absent;
+}
+
+unsigned tm_query_choices(struct tm_request *request, const char *name, const char *words)
+{
+    const struct tm_query *query = &request->query;
+    unsigned places = 0;
+    if (tm_query_get(request, name) == NULL) {
+        return 0;
     }
-    int place = tm_words_find(words, value);
-    if (place >= 0) {
-        return place;
+    for (size_t i = 0; i < query->count; i++) {
+        if (strcmp(query->params[i].name, name) == 0) {
+            int place = place_of(request, name, query->params[i].value, words);
+            places |= place >= 0 ? 1U << place : 0;
+        }
     }
-    struct tm_field_error error = {
-            .parameter = name,
-            .detail = tm_arena_fmt(&request->arena, "\"%.100s\" is not one of them", value),
-            .allowed = words,
-    };
-    tm_problem_note(request, &error);
-    return absent;
+    return places;
 }
 
 /* A "+01:00" that was not escaped has become " 01:00", which no other time looks like. */

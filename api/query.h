@@ -58,6 +58,8 @@ void tm_query_check(struct tm_request *request);
 const char *tm_query_get(struct tm_request *request, const char *name);
 /* The place of the value in `words` (words.h); `absent` where it is not given. */
 int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent);
+/* Of one that may be given several times: 1 << place of each value; 0 where it is not given. */
+unsigned tm_query_choices(struct tm_request *request, const char *name, const char *words);
 int64_t tm_query_time(struct tm_request *request, const char *name, int64_t absent);
 /* A number in [min, max]; `absent` where it is not given. */
 int64_t tm_query_int(

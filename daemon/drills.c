@@ -67,7 +67,7 @@ static enum tm_code look_for_point(
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
             .partial = 0,
-            .only_whole = true,
+            .states = 1U << TM_POINT_IS_COMPLETE,
             .limit = 1};
     TM_TRY(tm_catalog_points(catalog, &query, &question->arena, &lines, &count, err));
     question->found = count > 0;

@@ -45,7 +45,7 @@ static void resume_work(struct tmd_keep *keep, void *arg)
 {
     struct resume *resume = arg;
     struct tm_job_query query = {
-            .kind = -1, .state = -2, .since_ms = INT64_MIN, .limit = RESUME_MAX};
+            .states = TM_JOBS_OPEN, .since_ms = INT64_MIN, .limit = RESUME_MAX};
     if (tm_journal_jobs(keep->journal, &query, &resume->arena, &resume->rows, &resume->count,
                 &resume->err) != TM_OK) {
         return;

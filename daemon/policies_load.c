@@ -72,8 +72,7 @@ static void load_history(struct tmd_keep *keep, const char *policy, struct found
     struct tm_err err = {0};
     struct tm_job_row *rows = NULL;
     size_t count = 0;
-    struct tm_job_query query = {.kind = TM_JOB_BACKUP,
-            .state = -1,
+    struct tm_job_query query = {.kinds = 1U << TM_JOB_BACKUP,
             .policy = policy,
             .since_ms = INT64_MIN,
             .limit = HISTORY};

@@ -202,8 +202,7 @@ static void find_last(struct tmd_keep *keep, const struct chore *chore, int64_t 
     struct tm_err err = {0};
     size_t count = 0;
     struct tm_job_query query = {
-            .kind = chore->what == RETENTION ? TM_JOB_RETENTION : TM_JOB_VERIFY,
-            .state = -1,
+            .kinds = 1U << (chore->what == RETENTION ? TM_JOB_RETENTION : TM_JOB_VERIFY),
             .since_ms = INT64_MIN,
             .limit = HISTORY,
     };

@@ -45,7 +45,20 @@ def errors_page():
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"docs/metrics.md": metrics_page, "docs/errors.md": errors_page}
+RUNBOOK = "docs/runbook.md"
+MADE = "<!-- What follows is made from api/problems.def by tests/check_docs.py --write. -->"
+
+
+def runbook_page():
+    """What people wrote, and a section for each problem that an answer can name."""
+    written = (ROOT / RUNBOOK).read_text().partition(MADE)[0]
+    lines = [MADE, "", "## Problems", "", "What an answer's `type` (`/problems/SLUG`, which the daemon serves, too) means, and what helps.", ""]
+    for slug, title, cause, what in rows("api/problems.def", 4):
+        lines += [f"### {slug}", "", f"{title}. {cause} {what}", ""]
+    return written + "\n".join(lines)
+
+
+PAGES = {"docs/metrics.md": metrics_page, "docs/errors.md": errors_page, RUNBOOK: runbook_page}
 
 
 def check_pages():
@@ -60,6 +73,20 @@ def check_routes():
     for method, pattern, *_ in rows("api/routes.def", 7):
         if f"{method} {pattern}" not in text.replace("`", ""):
             yield f"docs/api.md does not name {method} {pattern}"
+
+
+def check_problems():
+    known = {row[0] for row in rows("api/problems.def", 4)}
+    table = (ROOT / "docs/api.md").read_text()
+    listed = {slug for line in re.findall(r"^\| (`[a-z0-9-]+`.*?) \| [0-9]{3} \|", table, re.M) for slug in re.findall(r"`([a-z0-9-]+)`", line)}
+    for slug in sorted(listed - known):
+        yield f"docs/api.md lists the problem {slug}, which api/problems.def has not"
+    for folder in ("api", "daemon"):
+        for path in sorted((ROOT / folder).glob("*.c")):
+            text = path.read_text()
+            used = re.findall(r'slug = "([a-z0-9-]+)"', text) + re.findall(r'tm_problem_(?:refuse|begin)\(\s*request, [0-9]{3}, "([a-z0-9-]+)"', text)
+            for slug in sorted(set(used) - known):
+                yield f"{folder}/{path.name} answers with the problem {slug}, which api/problems.def has not"
 
 
 def check_links():
@@ -84,7 +111,7 @@ def check_options():
             yield f"README.md uses the option {key}, which config/options.def does not declare"
 
 
-CHECKS = (check_pages, check_routes, check_links, check_readme, check_options)
+CHECKS = (check_pages, check_routes, check_problems, check_links, check_readme, check_options)
 
 
 def main():

@@ -83,6 +83,8 @@ enum tm_code tm_catalog_newest_point(struct tm_catalog *catalog, struct tm_slice
         struct tm_slice policy, struct tm_arena *arena, struct tm_point *out,
         struct tm_err *err) TM_MUST_CHECK;
 
+/* What a point can be told as: damaged is what verification found, whatever it was before. */
+enum tm_point_state { TM_POINT_IS_COMPLETE, TM_POINT_IS_PARTIAL, TM_POINT_IS_DAMAGED };
 struct tm_point_query {
     const char *cluster_name; /* NULL: any; likewise the next two */
     const char *policy;
@@ -92,8 +94,7 @@ struct tm_point_query {
     int64_t covers_ms;            /* of policies with a stored record from before; 0: any */
     const struct tm_id16 *before; /* keyset: smaller ULIDs only; NULL: from the newest */
     int partial;                  /* 1 only partial, 0 only complete, -1 any */
-    bool only_damaged;            /* those that verification found damaged */
-    bool only_whole;              /* those that it did not */
+    unsigned states;              /* 1 << enum tm_point_state, of one or several; 0: any */
     const char *tag;              /* points that have this tag; NULL: any */
     int64_t held_ms;              /* only points that are held then; 0: any */
     int64_t not_held_ms;          /* only points that are not held then; 0: any */

@@ -144,41 +144,49 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
 
 /* One text for each index that can carry the question. */
 #define JOBS_WHERE \
-    " AND (?1 < 0 OR kind = ?1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
-    " AND (?4 = -1 OR state = ?4 OR (?4 = -2 AND state IN (0, 1)))" \
+    " AND (?1 = 0 OR (?1 >> kind) & 1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
+    " AND (?4 = 0 OR (?4 >> state) & 1) AND (?8 < 0 OR state = ?8)" \
     " AND (?5 IS NULL OR policy = ?5) AND (?7 = 0 OR created_ms < ?7) ORDER BY id DESC LIMIT ?6"
 
 static const char all_jobs[] = "SELECT " JOB_COLUMNS " FROM job WHERE 1" JOBS_WHERE;
 static const char jobs_of_policy[] = "SELECT " JOB_COLUMNS " FROM job WHERE policy = ?5" JOBS_WHERE;
-static const char jobs_in_state[] = "SELECT " JOB_COLUMNS " FROM job WHERE state = ?4" JOBS_WHERE;
+static const char jobs_in_state[] = "SELECT " JOB_COLUMNS " FROM job WHERE state = ?8" JOBS_WHERE;
 static const char jobs_open[] = "SELECT " JOB_COLUMNS " FROM job WHERE state IN (0, 1)" JOBS_WHERE;
 
 _Static_assert(TM_JOB_QUEUED == 0 && TM_JOB_RUNNING == 1, "the texts above know them by number");
 
+/* The only state that is asked for; -1: several, or any. */
+static int only_state(const struct tm_job_query *query)
+{
+    bool one = query->states != 0 && (query->states & (query->states - 1)) == 0;
+    return one ? __builtin_ctz(query->states) : -1;
+}
+
 static const char *jobs_text(const struct tm_job_query *query)
 {
-    if (query->state == -2) {
+    if (query->states == TM_JOBS_OPEN) {
         return jobs_open;
     }
     if (query->policy != NULL) {
         return jobs_of_policy;
     }
-    return query->state >= 0 ? jobs_in_state : all_jobs;
+    return only_state(query) >= 0 ? jobs_in_state : all_jobs;
 }
 
 static void bind_query(struct tm_stmt *stmt, const struct tm_job_query *query)
 {
-    tm_sql_bind_i64(stmt, query->kind);
+    tm_sql_bind_i64(stmt, query->kinds);
     tm_sql_bind_i64(stmt, query->since_ms);
     if (query->before != NULL) {
         tm_sql_bind_bytes(stmt, query->before->bytes, sizeof(query->before->bytes));
     } else {
         tm_sql_bind_null(stmt);
     }
-    tm_sql_bind_i64(stmt, query->state);
+    tm_sql_bind_i64(stmt, query->states);
     tm_sql_bind_text(stmt, query->policy);
     tm_sql_bind_i64(stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
     tm_sql_bind_i64(stmt, query->until_ms);
+    tm_sql_bind_i64(stmt, only_state(query));
 }
 
 enum tm_code tm_journal_count_jobs(struct tm_journal *journal, const struct tm_job_query *query,

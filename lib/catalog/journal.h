@@ -71,9 +71,10 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
         struct tm_arena *arena, struct tm_job_row *out, bool *found,
         struct tm_err *err) TM_MUST_CHECK;
 
+enum { TM_JOBS_OPEN = 1 << TM_JOB_QUEUED | 1 << TM_JOB_RUNNING }; /* `states` */
 struct tm_job_query {
-    int kind;                     /* enum tm_job_kind; -1: any */
-    int state;                    /* enum tm_job_state; -1: any; -2: queued or running */
+    unsigned kinds;               /* 1 << enum tm_job_kind, of one or several; 0: any */
+    unsigned states;              /* 1 << enum tm_job_state likewise */
     const char *policy;           /* NULL: any */
     int64_t since_ms;             /* created at or after; INT64_MIN: any */
     int64_t until_ms;             /* created before; 0: any */

@@ -80,11 +80,18 @@ static void filters_done(struct filters *filters)
     tm_presences_done(&filters->damaged);
 }
 
-static bool is_wanted(const struct tm_point_query *query, const struct filters *filters,
-        int64_t chain, int64_t point, bool damaged)
+static bool is_in_state(const struct tm_point_query *query, const struct tm_point_line *line)
 {
-    bool state = damaged ? !query->only_whole : !query->only_damaged;
-    return state && (query->topic == NULL || tm_presences_has(&filters->topic, chain, point));
+    enum tm_point_state state = line->damaged                               ? TM_POINT_IS_DAMAGED
+                                : (line->row.flags & TM_POINT_PARTIAL) != 0 ? TM_POINT_IS_PARTIAL
+                                                                            : TM_POINT_IS_COMPLETE;
+    return query->states == 0 || (query->states >> state & 1) != 0;
+}
+
+static bool is_wanted(const struct tm_point_query *query, const struct filters *filters,
+        int64_t chain, int64_t point)
+{
+    return query->topic == NULL || tm_presences_has(&filters->topic, chain, point);
 }
 
 static bool has_tag(const struct tm_row_mark *mark, const char *tag)
@@ -123,14 +130,14 @@ static enum tm_code find_lines(struct tm_sql *sql, const struct tm_point_query *
         int64_t point = tm_sql_i64(&stmt, 0);
         int64_t chain = tm_sql_i64(&stmt, 1);
         bool damaged = tm_presences_has(&filters.damaged, chain, point);
-        if (!is_wanted(query, &filters, chain, point, damaged)) {
+        if (!is_wanted(query, &filters, chain, point)) {
             continue;
         }
         struct tm_point_line line = {.damaged = damaged};
         if (tm_points_read_row(&stmt, arena, &line.row, &line.mark, err) != TM_OK) {
             break;
         }
-        if (is_marked(query, &line.mark)) {
+        if (is_in_state(query, &line) && is_marked(query, &line.mark)) {
             *tm_vec_push(&found->lines) = line;
             *tm_vec_push(&found->chains) = chain;
         }

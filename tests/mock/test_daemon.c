@@ -336,7 +336,7 @@ static size_t runs_of(struct daemon_rig *rig)
     size_t count = 0;
     char path[160];
     struct tm_job_query query = {
-            .kind = -1, .state = TM_JOB_SUCCEEDED, .since_ms = INT64_MIN, .limit = 100};
+            .states = 1U << TM_JOB_SUCCEEDED, .since_ms = INT64_MIN, .limit = 100};
     (void)snprintf(path, sizeof(path), "%s/state/journal.db", rig->dir);
     ASSERT_OK(tm_journal_open(path, &journal, &err), err);
     ASSERT_OK(tm_journal_jobs(journal, &query, &arena, &rows, &count, &err), err);

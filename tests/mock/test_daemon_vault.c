@@ -634,7 +634,7 @@ static struct seen_jobs jobs_of_kind(struct daemon_rig *rig, int kind)
 {
     struct tm_control control = tmd_control(&rig->tmd);
     struct seen_jobs seen = {0};
-    struct tm_job_query query = {.kind = kind, .state = -1, .since_ms = INT64_MIN, .limit = 50};
+    struct tm_job_query query = {.kinds = 1U << kind, .since_ms = INT64_MIN, .limit = 50};
     control.ops->jobs(control.self, &query, take_jobs, &seen);
     UNTIL(rig, seen.done);
     return seen;

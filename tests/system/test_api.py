@@ -4,6 +4,7 @@
 import concurrent.futures
 import hashlib
 import os
+import pathlib
 import re
 import stat
 import subprocess
@@ -425,3 +426,39 @@ def test_the_configuration_in_force_is_shown_without_its_secrets(tidemarkd):
     daemon.config_path.chmod(0o600)
     assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
     assert daemon.get("/v1/config")["jobs"]["max_running"] == 2
+
+
+def test_states_and_kinds_may_be_several_and_topics_of_the_status_a_pattern(bootstrap, new_topic, tidemarkd):
+    one, other = new_topic(), new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(one, other), jobs.policy("none-of-that-name", name="q")]})
+    for topic in (one, other):
+        records.produce(bootstrap, topic, [record(b"k", b"v")])
+    done = daemon.backup("p")["id"]
+    verified = daemon.run_job("/v1/verifications", {"vault": "local", "depth": "catalog"})["id"]
+
+    def ids(query):
+        return [row["id"] for row in daemon.get(f"/v1/jobs?{query}")["items"]]
+    assert ids("state=succeeded&state=failed&kind=backup&kind=verify") == [verified, done]
+    assert ids("kind=backup&kind=drill") == [done] and ids("state=failed&state=partial") == []
+    assert len(daemon.get("/v1/recovery-points?state=complete&state=damaged")["items"]) == 1
+    assert daemon.get("/v1/recovery-points?state=partial&state=damaged")["items"] == []
+    assert {row["name"] for row in daemon.get("/v1/policies?state=ok&state=never")["items"]} == {"p", "q"}
+
+    def topics(pattern):
+        return {row["topic"] for row in daemon.api("GET", "/v1/status", params={"topic": pattern}).json()["items"]}
+    assert topics(one[:-1] + "*") >= {one} and topics(f"{{{one},{other}}}") == {one, other} and topics(f"/{other}/") == {other}
+    wrong = daemon.api("GET", "/v1/status", params={"topic": "a]["})
+    assert wrong.status_code == 422 and wrong.json()["errors"][0]["parameter"] == "topic"
+
+
+def test_what_a_problem_links_to_is_served(tidemarkd):
+    daemon = tidemarkd({"policies": []})
+    refused = daemon.api("GET", "/v1/policies/none")
+    page = daemon.tcp("GET", refused.json()["type"], token="")
+    assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
+    assert "There is no such thing" in page.text and "List what there is." in page.text
+    near = daemon.api("GET", "/problems/not-fond")
+    assert near.status_code == 404 and near.json()["similar"] == ["not-found"]
+    root = pathlib.Path(__file__).resolve().parents[2]
+    texts = [line for line in (root / "api/problems.def").read_text().splitlines() if line.startswith("X(")]
+    assert len(texts) > 50 and not any(one in line for line in texts for one in "<>&")

@@ -142,9 +142,9 @@ static inline void fake_points(
     fake->calls++;
     SAY(fake,
             "points cluster=%s policy=%s topic=%s since=%" PRId64 " until=%" PRId64
-            " partial=%d limit=%zu before=%s",
+            " states=%u limit=%zu before=%s",
             rig_or(q->cluster_name), rig_or(q->policy), rig_or(q->topic), q->since_ms, q->until_ms,
-            q->partial, q->limit, before);
+            q->states, q->limit, before);
     (void)snprintf(fake->tag, sizeof(fake->tag), "%s", rig_or(q->tag));
     fake->held = q->held_ms > 0 ? 1 : q->not_held_ms > 0 ? 0 : -1;
     if (fake->hold) {
@@ -171,8 +171,9 @@ static inline void fake_jobs(
     char before[TM_ULID_NAME_MAX];
     rig_before(query->before, before);
     fake->calls++;
-    SAY(fake, "jobs kind=%d state=%d policy=%s since=%" PRId64 " limit=%zu before=%s", query->kind,
-            query->state, rig_or(query->policy), query->since_ms, query->limit, before);
+    SAY(fake, "jobs kinds=%u states=%u policy=%s since=%" PRId64 " limit=%zu before=%s",
+            query->kinds, query->states, rig_or(query->policy), query->since_ms, query->limit,
+            before);
     done(arg, fake->jobs, fake->job_count, fake->more, fake->total, fake->problem);
 }
 

@@ -242,7 +242,7 @@ START_TEST(a_cursor_leads_to_the_next_page)
     ck_assert_ptr_null(json_at(second.json, "next_cursor"));
     ck_assert_ptr_null(reply_header(&second, "Link", value));
     ck_assert_str_eq(rig->fake.seen,
-            "jobs kind=-1 state=4 policy=a&b since=-9223372036854775808 limit=3 "
+            "jobs kinds=0 states=16 policy=a&b since=-9223372036854775808 limit=3 "
             "before=01K9ZQ4V6M3T8R2X7B5N1C0D9E");
 
     static const char *const others[] = {"/v1/jobs?policy=a%%26b&state=partial&cursor=%s",

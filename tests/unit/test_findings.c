@@ -94,8 +94,8 @@ static void listed(const struct rig *rig, bool whole, struct tm_buf *out)
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
             .partial = -1,
-            .only_damaged = !whole,
-            .only_whole = whole,
+            .states = whole ? 1U << TM_POINT_IS_COMPLETE | 1U << TM_POINT_IS_PARTIAL
+                            : 1U << TM_POINT_IS_DAMAGED,
             .limit = 100,
     };
     struct tm_err err = {0};

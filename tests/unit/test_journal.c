@@ -214,7 +214,7 @@ static void fill(struct tm_journal *journal)
     }
 }
 
-#define ANY .kind = -1, .state = -1, .since_ms = INT64_MIN, .limit = 100
+#define ANY .since_ms = INT64_MIN, .limit = 100
 
 /* clang-format off */
 static const struct {
@@ -222,19 +222,20 @@ static const struct {
     struct tm_job_query query;
     const char *ids;
 } lists[] = {
-    {"all",            {.kind = -1, .state = -1, .since_ms = INT64_MIN, .limit = 100}, "6 5 4 3 2 1"},
-    {"the first two",  {.kind = -1, .state = -1, .since_ms = INT64_MIN, .limit = 2},   "6 5"},
-    {"none wanted",    {.kind = -1, .state = -1, .since_ms = INT64_MIN, .limit = 0},   ""},
-    {"a kind",         {.kind = TM_JOB_RESTORE, .state = -1, .since_ms = INT64_MIN, .limit = 9}, "5"},
-    {"a state",        {.kind = -1, .state = TM_JOB_PARTIAL, .since_ms = INT64_MIN, .limit = 9}, "4"},
-    {"state number 0", {.kind = -1, .state = TM_JOB_QUEUED, .since_ms = INT64_MIN, .limit = 9},  "1"},
-    {"open ones",      {.kind = -1, .state = -2, .since_ms = INT64_MIN, .limit = 9},   "2 1"},
-    {"open of policy", {.kind = -1, .state = -2, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "2"},
-    {"a policy",       {.kind = -1, .state = -1, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "6 4 2"},
-    {"policy, state",  {.kind = -1, .state = TM_JOB_PARTIAL, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "4"},
-    {"no policy",      {.kind = -1, .state = -1, .policy = "", .since_ms = INT64_MIN, .limit = 9}, "5"},
-    {"since",          {.kind = -1, .state = -1, .since_ms = 4000, .limit = 9},        "6 5 4"},
-    {"until",          {.kind = -1, .state = -1, .since_ms = 2000, .until_ms = 4000, .limit = 9}, "3 2"},
+    {"all",            {.since_ms = INT64_MIN, .limit = 100}, "6 5 4 3 2 1"},
+    {"the first two",  {.since_ms = INT64_MIN, .limit = 2},   "6 5"},
+    {"none wanted",    {.since_ms = INT64_MIN, .limit = 0},   ""},
+    {"a kind",         {.kinds = 1U << TM_JOB_RESTORE, .since_ms = INT64_MIN, .limit = 9}, "5"},
+    {"a state",        {.states = 1U << TM_JOB_PARTIAL, .since_ms = INT64_MIN, .limit = 9}, "4"},
+    {"state number 0", {.states = 1U << TM_JOB_QUEUED, .since_ms = INT64_MIN, .limit = 9},  "1"},
+    {"two states",     {.states = 1U << TM_JOB_PARTIAL | 1U << TM_JOB_QUEUED, .since_ms = INT64_MIN, .limit = 9}, "4 1"},
+    {"open ones",      {.states = TM_JOBS_OPEN, .since_ms = INT64_MIN, .limit = 9},   "2 1"},
+    {"open of policy", {.states = TM_JOBS_OPEN, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "2"},
+    {"a policy",       {.policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "6 4 2"},
+    {"policy, state",  {.states = 1U << TM_JOB_PARTIAL, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "4"},
+    {"no policy",      {.policy = "", .since_ms = INT64_MIN, .limit = 9}, "5"},
+    {"since",          {.since_ms = 4000, .limit = 9},        "6 5 4"},
+    {"until",          {.since_ms = 2000, .until_ms = 4000, .limit = 9}, "3 2"},
 };
 /* clang-format on */
 
