@@ -243,13 +243,38 @@ static bool same_verify(const struct tm_config *now, const struct tm_config *nex
     return same;
 }
 
-static bool same_hooks(const struct tm_config *now, const struct tm_config *next)
+static const struct tm_config_hook *find_hook(const struct tm_config *config, const char *name)
 {
-    bool same = now->hook_count == next->hook_count;
-    for (size_t i = 0; same && i < now->hook_count; i++) {
-        same = same_section("hooks[]", &now->hooks[i], &next->hooks[i]);
+    for (size_t i = 0; i < config->hook_count; i++) {
+        if (strcmp(config->hooks[i].name, name) == 0) {
+            return &config->hooks[i];
+        }
     }
-    return same;
+    return NULL;
+}
+
+bool tm_config_same_hook(const struct tm_config_hook *a, const struct tm_config_hook *b)
+{
+    return same_section("hooks[]", a, b);
+}
+
+static void tell_hooks(
+        const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg)
+{
+    for (size_t i = 0; i < next->hook_count; i++) {
+        const struct tm_config_hook *hook = &next->hooks[i];
+        const struct tm_config_hook *before = find_hook(now, hook->name);
+        if (before == NULL) {
+            tell(told, arg, TM_CONFIG_ADDED, "hooks", hook->name);
+        } else if (!tm_config_same_hook(before, hook)) {
+            tell(told, arg, TM_CONFIG_CHANGED, "hooks", hook->name);
+        }
+    }
+    for (size_t i = 0; i < now->hook_count; i++) {
+        if (find_hook(next, now->hooks[i].name) == NULL) {
+            tell(told, arg, TM_CONFIG_REMOVED, "hooks", now->hooks[i].name);
+        }
+    }
 }
 
 void tm_config_differ(
@@ -270,7 +295,5 @@ void tm_config_differ(
     if (!same_verify(now, next)) {
         tell(told, arg, TM_CONFIG_RESTART, "verify", NULL);
     }
-    if (!same_hooks(now, next)) {
-        tell(told, arg, TM_CONFIG_RESTART, "hooks", NULL);
-    }
+    tell_hooks(now, next, told, arg);
 }

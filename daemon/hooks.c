@@ -46,6 +46,9 @@ struct hook {
     struct tm_http *http;
     pthread_t thread;
     atomic_bool stop;
+    atomic_bool retired; /* not configured any more: what is queued is sent, nothing else */
+    atomic_bool ended;   /* the thread */
+    bool joined;
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t wake;
     struct item_list queue;
@@ -59,9 +62,11 @@ struct hook {
 
 struct tmd_hooks {
     struct tmd *tmd;
-    struct hook *at;
+    struct hook **at; /* those that are configured */
     size_t count;
+    TM_VEC(struct hook *) retired; /* a test of one may go on: they stay until the end */
     uv_timer_t timer;
+    bool started;
 };
 
 static void count(const struct hook *hook, enum tm_hook_event event, const char *result, int by)
@@ -157,6 +162,9 @@ static void *serve(void *arg)
     (void)pthread_mutex_lock(&hook->lock);
     while (!atomic_load(&hook->stop)) {
         struct item *item = STAILQ_FIRST(&hook->queue);
+        if (item == NULL && atomic_load(&hook->retired)) {
+            break;
+        }
         if (item == NULL) {
             (void)pthread_cond_wait(&hook->wake, &hook->lock);
             continue;
@@ -169,14 +177,16 @@ static void *serve(void *arg)
         hook->pending--;
     }
     (void)pthread_mutex_unlock(&hook->lock);
+    atomic_store(&hook->ended, true);
     return NULL;
 }
 
 /* Start and stop ------------------------------------------------------------------------------ */
 
-static void init_hook(struct hook *hook, const struct tm_config_hook *config)
+static struct hook *new_hook(const struct tm_config_hook *config)
 {
     static const char *const results[] = {"success", "failure", "dropped"};
+    struct hook *hook = tm_xalloc(1, sizeof(*hook));
     pthread_condattr_t attributes;
     sigset_t all;
     sigset_t before;
@@ -198,6 +208,7 @@ static void init_hook(struct hook *hook, const struct tm_config_hook *config)
     tm_assert(pthread_create(&hook->thread, NULL, serve, hook) == 0);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_setname_np(hook->thread, "hook");
+    return hook;
 }
 
 struct tmd_hooks *tmd_hooks_new(struct tmd *tmd)
@@ -205,18 +216,26 @@ struct tmd_hooks *tmd_hooks_new(struct tmd *tmd)
     struct tmd_hooks *hooks = tm_xalloc(1, sizeof(*hooks));
     hooks->tmd = tmd;
     hooks->count = tmd->config->hook_count;
-    hooks->at = tm_xalloc(hooks->count + 1, sizeof(*hooks->at));
+    hooks->at = tm_xalloc(hooks->count + 1, sizeof(struct hook *));
     tm_assert(uv_timer_init(&tmd->loop, &hooks->timer) == 0);
     hooks->timer.data = hooks;
     for (size_t i = 0; i < hooks->count; i++) {
-        init_hook(&hooks->at[i], &tmd->config->hooks[i]);
+        hooks->at[i] = new_hook(&tmd->config->hooks[i]);
     }
     return hooks;
 }
 
+static void join(struct hook *hook)
+{
+    if (!hook->joined) {
+        (void)pthread_join(hook->thread, NULL);
+        hook->joined = true;
+    }
+}
+
 static void free_hook(struct hook *hook)
 {
-    (void)pthread_join(hook->thread, NULL);
+    join(hook);
     while (!STAILQ_EMPTY(&hook->queue)) {
         struct item *item = STAILQ_FIRST(&hook->queue);
         STAILQ_REMOVE_HEAD(&hook->queue, link);
@@ -230,15 +249,25 @@ static void free_hook(struct hook *hook)
     (void)pthread_cond_destroy(&hook->wake);
     (void)pthread_mutex_destroy(&hook->lock);
     tm_http_free(hook->http);
+    free(hook);
+}
+
+/* Its thread looks at the flag now. */
+static void raise_flag(struct hook *hook, atomic_bool *flag)
+{
+    (void)pthread_mutex_lock(&hook->lock);
+    atomic_store(flag, true);
+    (void)pthread_cond_broadcast(&hook->wake);
+    (void)pthread_mutex_unlock(&hook->lock);
 }
 
 static void hurry(struct tmd_hooks *hooks)
 {
     for (size_t i = 0; i < hooks->count; i++) {
-        (void)pthread_mutex_lock(&hooks->at[i].lock);
-        atomic_store(&hooks->at[i].stop, true);
-        (void)pthread_cond_broadcast(&hooks->at[i].wake);
-        (void)pthread_mutex_unlock(&hooks->at[i].lock);
+        raise_flag(hooks->at[i], &hooks->at[i]->stop);
+    }
+    for (size_t i = 0; i < hooks->retired.count; i++) {
+        raise_flag(hooks->retired.at[i], &hooks->retired.at[i]->stop);
     }
 }
 
@@ -254,8 +283,12 @@ void tmd_hooks_free(struct tmd_hooks *hooks)
     }
     hurry(hooks);
     for (size_t i = 0; i < hooks->count; i++) {
-        free_hook(&hooks->at[i]);
+        free_hook(hooks->at[i]);
     }
+    for (size_t i = 0; i < hooks->retired.count; i++) {
+        free_hook(hooks->retired.at[i]);
+    }
+    tm_vec_done(&hooks->retired);
     free(hooks->at);
     free(hooks);
 }
@@ -266,25 +299,91 @@ static void look(uv_timer_t *timer)
     tmd_hooks_look(hooks->tmd);
 }
 
+static void set_timer(struct tmd_hooks *hooks)
+{
+    if (hooks->started && hooks->count > 0) {
+        tm_assert(uv_timer_start(&hooks->timer, look, 0, LOOK_EVERY_MS) == 0);
+    } else {
+        (void)uv_timer_stop(&hooks->timer);
+    }
+}
+
 void tmd_hooks_start(struct tmd *tmd)
 {
-    if (tmd->hooks->count > 0) {
-        tm_assert(uv_timer_start(&tmd->hooks->timer, look, 0, LOOK_EVERY_MS) == 0);
-    }
+    tmd->hooks->started = true;
+    set_timer(tmd->hooks);
 }
 
 void tmd_hooks_stop(struct tmd *tmd)
 {
-    (void)uv_timer_stop(&tmd->hooks->timer);
+    tmd->hooks->started = false;
+    set_timer(tmd->hooks);
+}
+
+/* The hook that goes on as it is under the configuration; NULL: there is none. It is taken out. */
+static struct hook *take_same(struct tmd_hooks *hooks, const struct tm_config_hook *config)
+{
+    for (size_t i = 0; i < hooks->count; i++) {
+        struct hook *hook = hooks->at[i];
+        if (hook != NULL && tm_config_same_hook(hook->config, config)) {
+            hooks->at[i] = NULL;
+            return hook;
+        }
+    }
+    return NULL;
+}
+
+static void retire(struct tmd_hooks *hooks, struct hook *hook)
+{
+    raise_flag(hook, &hook->retired);
+    *tm_vec_push(&hooks->retired) = hook; /* NOLINT(bugprone-sizeof-expression) */
+}
+
+void tmd_hooks_adopt(struct tmd *tmd)
+{
+    struct tmd_hooks *hooks = tmd->hooks;
+    const struct tm_config *config = tmd->config;
+    struct hook **next = tm_xalloc(config->hook_count + 1, sizeof(struct hook *));
+    for (size_t i = 0; i < config->hook_count; i++) {
+        next[i] = take_same(hooks, &config->hooks[i]);
+    }
+    for (size_t i = 0; i < hooks->count; i++) {
+        if (hooks->at[i] != NULL) {
+            retire(hooks, hooks->at[i]);
+        }
+    }
+    for (size_t i = 0; i < hooks->retired.count;
+            i++) { /* a thread that has ended keeps its stack until then */
+        if (atomic_load(&hooks->retired.at[i]->ended)) {
+            join(hooks->retired.at[i]);
+        }
+    }
+    for (size_t i = 0; i < config->hook_count; i++) {
+        next[i] = next[i] != NULL ? next[i] : new_hook(&config->hooks[i]);
+    }
+    free(hooks->at);
+    hooks->at = next;
+    hooks->count = config->hook_count;
+    set_timer(hooks);
+}
+
+static size_t pending_of(struct hook *hook)
+{
+    (void)pthread_mutex_lock(&hook->lock);
+    size_t pending = hook->pending;
+    (void)pthread_mutex_unlock(&hook->lock);
+    return pending;
 }
 
 size_t tmd_hooks_pending(const struct tmd *tmd)
 {
+    const struct tmd_hooks *hooks = tmd->hooks;
     size_t pending = 0;
-    for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {
-        (void)pthread_mutex_lock(&tmd->hooks->at[i].lock);
-        pending += tmd->hooks->at[i].pending;
-        (void)pthread_mutex_unlock(&tmd->hooks->at[i].lock);
+    for (size_t i = 0; hooks != NULL && i < hooks->count; i++) {
+        pending += pending_of(hooks->at[i]);
+    }
+    for (size_t i = 0; hooks != NULL && i < hooks->retired.count; i++) {
+        pending += pending_of(hooks->retired.at[i]);
     }
     return pending;
 }
@@ -378,7 +477,7 @@ void tmd_hooks_tell(struct tmd *tmd, enum tm_hook_event event, const char *polic
     char *body = tmd_hook_body(tm_hook_event_name(event), subject, data);
     tmd_live_event(tmd, event, subject, body);
     for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {
-        struct hook *hook = &tmd->hooks->at[i];
+        struct hook *hook = tmd->hooks->at[i];
         const struct tm_config_hook *config = hook->config;
         const char *suffix = config->healthchecks              ? ping_of(config, event)
                              : (config->on & 1U << event) != 0 ? ""
@@ -400,7 +499,7 @@ void tmd_hooks_over(struct tmd *tmd, enum tm_hook_event event, const char *subje
 {
     tmd_live_over(tmd, event, subject);
     for (size_t i = 0; tmd->hooks != NULL && i < tmd->hooks->count; i++) {
-        struct hook *hook = &tmd->hooks->at[i];
+        struct hook *hook = tmd->hooks->at[i];
         (void)pthread_mutex_lock(&hook->lock);
         struct mark *mark = find_mark(hook, event, subject);
         if (mark != NULL) {
@@ -452,7 +551,7 @@ void tmd_control_hooks(void *self, tm_done_json done, void *arg)
     struct tm_json *list = tm_json_object();
     struct tm_json *items = tm_json_add(list, "items", tm_json_array());
     for (size_t i = 0; i < tmd->hooks->count; i++) {
-        (void)tm_json_push(items, view(&tmd->hooks->at[i]));
+        (void)tm_json_push(items, view(tmd->hooks->at[i]));
     }
     char *text = tm_json_text(list);
     tm_json_free(list);
@@ -505,7 +604,7 @@ void tmd_control_hook_test(
     struct tm_problem problem = {0};
     struct hook *hook = NULL;
     for (size_t i = 0; i < tmd->hooks->count; i++) {
-        hook = strcmp(tmd->hooks->at[i].config->name, name) == 0 ? &tmd->hooks->at[i] : hook;
+        hook = strcmp(tmd->hooks->at[i]->config->name, name) == 0 ? tmd->hooks->at[i] : hook;
     }
     if (hook == NULL) {
         tmd_unknown(&problem, "hook", name);

@@ -19,6 +19,11 @@ struct tmd_hooks *tmd_hooks_new(struct tmd *tmd);
 void tmd_hooks_free(struct tmd_hooks *hooks); /* NULL does nothing; joins the threads */
 void tmd_hooks_start(struct tmd *tmd);        /* looks at the policies from now on */
 void tmd_hooks_stop(struct tmd *tmd);         /* no more looks */
+/*
+ * Those of the configuration in force: what is the same goes on, with what it has told; what is not configured any more
+ * sends what is queued, and ends.
+ */
+void tmd_hooks_adopt(struct tmd *tmd);
 /* Notifications that are not sent yet. */
 size_t tmd_hooks_pending(const struct tmd *tmd);
 /* Give up what is not sent yet, within a second. */

@@ -231,7 +231,6 @@ static void share_first(const struct tm_config *first, struct tm_config *next)
     }
     next->vaults = first->vaults;
     next->verify = first->verify;
-    next->hooks = first->hooks;
 }
 
 static void apply(struct tmd_reload *reload)
@@ -243,6 +242,7 @@ static void apply(struct tmd_reload *reload)
     tmd_keeper_ask(tmd, tell_keeper, NULL, reload->next);
     tmd_log_level_reset(tmd);
     tmd_http_take_tokens(tmd);
+    tmd_hooks_adopt(tmd);
     tmd_policies_adopt(tmd);
     tmd_policies_load(tmd, policies_known);
 }

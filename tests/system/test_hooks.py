@@ -198,3 +198,37 @@ def test_a_reload_that_is_refused_is_told_until_one_is_taken(tidemarkd, receiver
         daemon.config_path.write_text(good)
         assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
         receiver.got.clear()
+
+
+def test_hooks_come_change_and_go_with_a_reload(bootstrap, new_topic, tidemarkd, receiver):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    whole = {"policies": [jobs.policy(topic)], "hooks": [hook(receiver, "backup.succeeded", "config.refused", name="kept"),
+                                                         hook(receiver, "backup.succeeded", name="goes", path="/goes")]}
+    daemon = tidemarkd(whole)
+
+    def reload(hooks):
+        daemon.configure(whole | {"hooks": hooks})
+        answer = daemon.api("POST", "/v1/config/reload")
+        assert answer.status_code == 200, answer.text
+        return [(one["change"], one["path"], one["name"]) for one in answer.json()["changes"]]
+
+    def paths():
+        return sorted(path for path, _, body in receiver.got if json.loads(body)["type"] == "backup.succeeded")
+    receiver.answers = [500]  # tried again in a second: what is queued is sent, whatever becomes of its hook
+    daemon.backup("p")
+    told = reload([whole["hooks"][0], hook(receiver, "backup.succeeded", name="new", path="/new")])
+    assert told == [("added", "hooks", "new"), ("removed", "hooks", "goes")]
+    records.wait_until(lambda: set(paths()) == {"/in", "/goes"} and len(paths()) == 3, "both to be told, one of them twice")
+    records.wait_until(lambda: sum(counted(daemon, "success", "backup.succeeded", name) for name in ("kept", "goes")) == 2, "both to have taken it")
+    receiver.got.clear()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon.backup("p")
+    records.wait_until(lambda: paths() == ["/in", "/new"], "those that are configured to be told, and no other")
+    assert [one["name"] for one in daemon.get("/v1/hooks")["items"]] == ["kept", "new"]
+    assert reload([]) == [("removed", "hooks", "kept"), ("removed", "hooks", "new")]
+    assert daemon.get("/v1/hooks")["items"] == []
+    for number in range(30):  # each with a thread of its own, which ends
+        reload([hook(receiver, "backup.failed", name=f"h{number}")])
+    threads = [line for line in open(f"/proc/{daemon.process.pid}/status").read().splitlines() if line.startswith("Threads:")]
+    assert int(threads[0].split()[1]) < 30, threads

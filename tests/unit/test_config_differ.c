@@ -91,8 +91,9 @@ static const struct {
      POLICY REST HOOKS, "RESTART vaults\n"},
     {VERSION CLUSTERS VAULTS POLICY HOOKS, "RESTART verify\n"},
     {VERSION CLUSTERS VAULTS POLICY "verify: [{vault: main, schedule: '@daily'}]\n" HOOKS, "RESTART verify\n"},
-    {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://y', on: [vault.up]}]\n", "RESTART hooks\n"},
-    {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://x', on: [vault.up, vault.down]}]\n", "RESTART hooks\n"},
+    {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://y', on: [vault.up]}]\n", "changed hooks h\n"},
+    {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://x', on: [vault.up, vault.down]}]\n", "changed hooks h\n"},
+    {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: g, url: 'https://x', on: [vault.up]}]\n", "added hooks g\nremoved hooks h\n"},
     {VERSION CLUSTERS VAULTS POLICY REST HOOKS "server: {socket: /x}\nstate: {dir: /y}\nlog: {format: json}\n"
      "workers: {max: 2}\nmetrics: {max_topics: 3}\n",
      "RESTART server.socket\nRESTART state.dir\nRESTART log.format\nRESTART workers.max\nRESTART metrics.max_topics\n"},
