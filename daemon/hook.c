@@ -21,7 +21,7 @@ enum {
     AGAIN_AFTER_MS = 5 * 60 * 1000, /* what lasts and could not be told */
 };
 
-static const int64_t waits_ms[] = {1000, 10 * 1000, 60 * 1000}; /* before it is tried again */
+static const int64_t waits_ms[] = {1000, 10000, 60000}; /* before it is tried again */
 
 struct item {
     STAILQ_ENTRY(item) link;

@@ -54,6 +54,6 @@ void tmd_hooks_forget(struct tmd *tmd, const char *policy); /* it is not configu
 /* Functions of struct tm_control_ops. */
 void tmd_control_hooks(void *self, tm_done_json done, void *arg);
 void tmd_control_hook_test(
-        void *self, const char *hook, const struct tm_caller *caller, tm_done_json done, void *arg);
+        void *self, const char *name, const struct tm_caller *caller, tm_done_json done, void *arg);
 
 #endif

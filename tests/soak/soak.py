@@ -302,12 +302,12 @@ class Soak:
         return totals
 
     def loop_blocked(self):
-        """Turns of the daemon's event loop since its last start, and those that took longer than 100 ms."""
+        """Turns of the daemon's event loop since its last start, and those that took long: one in a thousand may, when others have the cores."""
         turns = {}
         for line in self.daemon.api("GET", "/metrics").text.splitlines():
             if found := re.match(r'tidemark_event_loop_blocked_seconds_bucket{le="(.+)"} (\d+)', line):
                 turns[found[1]] = int(found[2])
-        return {"turns": turns["+Inf"], "over_100_ms": turns["+Inf"] - turns["0.1"]}
+        return {"turns": turns["+Inf"], "over_50_ms": turns["+Inf"] - turns["0.05"], "over_100_ms": turns["+Inf"] - turns["0.1"]}
 
     def report(self, totals):
         log = self.daemon.log()
@@ -346,6 +346,8 @@ def soak(minutes, seed):
             raise
     if report["gaps"]:
         raise AssertionError(f"gaps where nothing was deleted: {report}")
+    if report["loop_blocked"]["over_50_ms"] > report["loop_blocked"]["turns"] / 1000:
+        raise AssertionError(f"the event loop was blocked: {report['loop_blocked']}")
     return report
 
 
