@@ -276,7 +276,7 @@ static void print_guide(const struct demo *demo)
             tm_format_duration(demo->settings.every_ms, every), folder,
             demo->place.is_ours ? "removed at the end" : "stays", (int)demo->daemon.pid,
             demo->settings.listen[0] != '\0' ? " and http://" : "", demo->settings.listen,
-            demo->settings.listen[0] != '\0' ? " (token in demo.env)" : "");
+            demo->settings.listen[0] != '\0' ? " (token in demo.env; dashboard at /ui)" : "");
     (void)printf(
             "try, in another terminal:\n"
             "  . %s/demo.env\n"

@@ -173,7 +173,7 @@ main() {
     say "Everything came back, in $SECONDS s. The broker was a mock (librdkafka's): no real Kafka was touched."
     cat <<NEXT
 Next:
-  build-quickstart/cli/tidemark demo            the same cluster and daemon, to play with until Ctrl-C
+  build-quickstart/cli/tidemark demo            the same cluster and daemon, with a dashboard, until Ctrl-C
   build-quickstart/cli/tidemark --help          keys, tokens, vaults, configuration check
   README.md                                     a configuration for your own cluster
   tests/run                                     all tests, with a real Kafka broker
