@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "policy/schedule.h"
 
 enum { FIELDS = 5, LINE_MAX_BYTES = 512 };
@@ -31,14 +32,18 @@ static void answer(char *fields[FIELDS], struct tm_arena *arena)
 {
     struct tm_schedule schedule;
     struct tm_err err = {0};
-    int64_t at_ms = strtoll(fields[2], NULL, 10);
-    int64_t until_ms = strtoll(fields[3], NULL, 10);
+    int64_t at_ms = 0;
+    int64_t until_ms = 0;
+    int64_t left = 0;
     if (tm_schedule_parse(fields[0], &schedule, &err) != TM_OK ||
-            tm_zone_load(fields[1], arena, &schedule.zone, &err) != TM_OK) {
+            tm_zone_load(fields[1], arena, &schedule.zone, &err) != TM_OK ||
+            tm_parse_i64(fields[2], &at_ms, &err) != TM_OK ||
+            tm_parse_i64(fields[3], &until_ms, &err) != TM_OK ||
+            tm_parse_i64(fields[4], &left, &err) != TM_OK) {
         (void)printf("error: %s\n", err.msg);
         return;
     }
-    for (long left = strtol(fields[4], NULL, 10); left > 0; left--) {
+    for (; left > 0; left--) {
         if (!tm_schedule_next(&schedule, at_ms, &at_ms) || at_ms >= until_ms) {
             break;
         }
