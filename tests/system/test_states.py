@@ -2,10 +2,14 @@
 """The daemon in states that it should not come into: a thousand jobs that wait, state of a newer version, a catalog that is locked,
 a vault that is away when it starts."""
 
+import datetime
+import glob
 import re
 import secrets
 import sqlite3
 import time
+
+import pytest
 
 from rig import jobs, records
 from rig.records import record
@@ -135,3 +139,44 @@ def test_a_vault_that_is_away_at_the_start_is_used_once_it_is_there(bootstrap, n
     records.produce(bootstrap, topic, [record(b"k", b"w")])
     job = daemon.backup("p")
     assert job["result"]["messages_count"] == 1
+
+
+def test_a_clock_that_jumps_delays_no_run_for_long_and_mixes_up_no_points(bootstrap, new_topic, tidemarkd, tmp_path):
+    """By libfaketime: two days ahead, then back before the start. Monotonic time goes on, as it does on a real machine."""
+    library = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
+    if library is None:
+        pytest.skip("libfaketime is not here: run tests/rig/install test")
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    clock = tmp_path / "clock"
+    clock.write_text("+0\n")
+    env = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    daemon = tidemarkd({"policies": [jobs.policy(topic, schedule="@every 2s"), jobs.policy(topic, name="daily", schedule="@daily"),
+                                     jobs.policy(topic, name="hand")]}, env=env)
+
+    def ran(policy):
+        return len(daemon.get(f"/v1/jobs?policy={policy}&limit=500")["items"])
+
+    def newest():
+        return daemon.get("/v1/policies/hand")["newest_point"]
+    first = daemon.backup("hand")["result"]["recovery_point"]
+    records.wait_until(lambda: ran("p") >= 2, "runs")
+    assert ran("daily") == 0
+    clock.write_text("+2d\n")
+    records.wait_until(lambda: ran("daily") == 1, "the run that was due meanwhile", 45)
+    records.produce(bootstrap, topic, [record(b"k", b"v2")])
+    second = daemon.backup("hand")["result"]["recovery_point"]
+    assert newest() == second != first
+    clock.write_text("-1d\n")
+    before = ran("p")
+    records.wait_until(lambda: ran("p") >= before + 3, "runs to go on", 45)
+    records.produce(bootstrap, topic, [record(b"k", b"v3")])
+    third = daemon.backup("hand")["result"]["recovery_point"]
+    assert newest() == third and third not in (first, second)
+    listed = [row["id"] for row in daemon.get("/v1/recovery-points?policy=hand")["items"]]
+    assert listed == [second, first, third]  # by when they say that they were made; the newest is what was stored last
+    jobs.restore(daemon, name="hand", suffix=".back")
+    jobs.assert_restored(records.read_topic(bootstrap, topic), bootstrap, f"{topic}.back")
+    midnight = (datetime.datetime.now(datetime.timezone.utc)).replace(hour=0, minute=0, second=0, microsecond=0)
+    records.wait_until(lambda: datetime.datetime.fromisoformat(daemon.get("/v1/policies/daily")["next_run_at"]) == midnight, "the next daily run by the new clock", 45)
+    assert ran("daily") == 1
