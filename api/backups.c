@@ -9,7 +9,7 @@ enum { TOPIC_NAME_MAX = 249 }; /* Kafka's limit */
 
 void tm_backups_list(struct tm_request *request)
 {
-    tm_jobs_answer_list(request, TM_JOB_BACKUP);
+    tm_jobs_answer_list(request, 1U << TM_JOB_BACKUP);
 }
 
 static void read_backup(const struct tm_part *body, struct tm_backup_request *out)

@@ -65,7 +65,7 @@ void tm_drills_start(struct tm_request *request)
 
 void tm_drills_list(struct tm_request *request)
 {
-    tm_jobs_answer_list(request, TM_JOB_DRILL);
+    tm_jobs_answer_list(request, 1U << TM_JOB_DRILL);
 }
 
 void tm_drills_get(struct tm_request *request)

@@ -38,11 +38,11 @@ static void list_done(void *arg, const struct tm_job_view *jobs, size_t count, b
     tm_query_answer_page(request, list, count > 0 ? &jobs[count - 1].row.id : NULL, more);
 }
 
-void tm_jobs_answer_list(struct tm_request *request, int kind)
+void tm_jobs_answer_list(struct tm_request *request, unsigned kinds_asked)
 {
     const char *params = request->route->params;
     struct tm_job_query query = {
-            .kinds = kind != TM_JOBS_ANY_KIND ? 1U << kind : 0,
+            .kinds = kinds_asked,
             .states = tm_query_choices(request, "state", states),
             .since_ms = tm_query_time(request, "since", INT64_MIN),
             .until_ms = tm_query_time(request, "until", 0),
@@ -73,7 +73,7 @@ void tm_jobs_answer_list(struct tm_request *request, int kind)
 
 void tm_jobs_list(struct tm_request *request)
 {
-    tm_jobs_answer_list(request, TM_JOBS_ANY_KIND);
+    tm_jobs_answer_list(request, 0);
 }
 
 /* One job ---------------------------------------------------------------------------------- */

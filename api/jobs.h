@@ -9,12 +9,10 @@
 
 #include "request.h"
 
-enum { TM_JOBS_ANY_KIND = -1 };
-
 /* The job that the path names, "job_..." or "rst_..."; false: it is none, and that has been answered. */
 bool tm_jobs_read_id(struct tm_request *request, struct tm_id16 *out);
-/* The query parameters both have; `kind`: enum tm_job_kind or TM_JOBS_ANY_KIND (then `kind=`). */
-void tm_jobs_answer_list(struct tm_request *request, int kind);
+/* The query parameters they share; `kinds_asked`: 1 << enum tm_job_kind, or 0: as `kind=` says, or any. */
+void tm_jobs_answer_list(struct tm_request *request, unsigned kinds_asked);
 /*
  * The `done` of a call that starts a job: 202 with the job, 200 where it was joined. With `wait` the
  * answer comes when the job has ended (200), at the latest after that time (202).

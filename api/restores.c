@@ -22,7 +22,7 @@ enum {
 
 void tm_restores_list(struct tm_request *request)
 {
-    tm_jobs_answer_list(request, TM_JOB_RESTORE);
+    tm_jobs_answer_list(request, 1U << TM_JOB_RESTORE);
 }
 
 /* The body --------------------------------------------------------------------------------- */

@@ -168,14 +168,6 @@ void tm_view_add_pause(struct tm_json *json, const struct tm_policy_view *policy
     }
 }
 
-static void add_labels(struct tm_json *json, const struct tm_pair *labels, size_t count)
-{
-    struct tm_json *map = count > 0 ? tm_json_add(json, "labels", tm_json_object()) : NULL;
-    for (size_t i = 0; i < count; i++) {
-        tm_json_add_str(map, labels[i].name, labels[i].value);
-    }
-}
-
 struct tm_json *tm_view_policy(const struct tm_policy_view *policy)
 {
     struct tm_json *json = tm_json_object();
@@ -196,7 +188,7 @@ struct tm_json *tm_view_policy(const struct tm_policy_view *policy)
     add_policy_state(json, policy);
     tm_view_add_time(json, "last_attempt_at", policy->last_attempt_ms);
     tm_json_add_str(json, "running_job", policy->running_job);
-    add_labels(json, policy->labels, policy->label_count);
+    tm_json_add_pairs(json, "labels", policy->labels, policy->label_count);
     return json;
 }
 

@@ -3,13 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/slice.h"
 #include "base/text.h"
 #include "loader.h"
 #include "policy/shown.h"

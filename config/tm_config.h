@@ -270,9 +270,9 @@ struct tm_config_load_options {
 };
 
 /*
- * Load and check everything, with what conf.d/NAME.yaml beside the file add; all errors are reported, not the first only. TM_E_USAGE when there is
- * one (then *out is unchanged and `report` lists them), TM_E_MISSING / TM_E_IO / TM_E_LIMIT when the
- * file itself cannot be read. Warnings alone are TM_OK.
+ * Load and check everything, with what conf.d/NAME.yaml beside the file add; all errors are reported,
+ * not the first only. TM_E_USAGE when there is one (then *out is unchanged and `report` lists them),
+ * TM_E_MISSING / TM_E_IO / TM_E_LIMIT when the file itself cannot be read. Warnings alone are TM_OK.
  */
 enum tm_code tm_config_load(const struct tm_config_load_options *options, struct tm_config **out,
         struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;

@@ -161,10 +161,8 @@ static void add_labels(const struct tmd *tmd, const char *name, struct tm_json *
 {
     const struct tm_config_policy *policy =
             name != NULL ? tm_config_find_policy(tmd->config, name) : NULL;
-    size_t count = policy != NULL ? policy->label_count : 0;
-    struct tm_json *map = count > 0 ? tm_json_add(data, "labels", tm_json_object()) : NULL;
-    for (size_t i = 0; i < count; i++) {
-        tm_json_add_str(map, policy->labels[i].name, policy->labels[i].value);
+    if (policy != NULL) {
+        tm_json_add_pairs(data, "labels", policy->labels, policy->label_count);
     }
 }
 

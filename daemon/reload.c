@@ -348,7 +348,7 @@ static void look(void *arg)
 {
     struct tmd_reload *reload = arg;
     if (!tm_config_stamp(reload->path, &reload->seen)) {
-        reload->seen.len = 0;
+        tm_buf_clear(&reload->seen);
     }
 }
 
@@ -373,7 +373,7 @@ static void watch(uv_timer_t *timer)
 {
     struct tmd_reload *reload = timer->data;
     if (!reload->looking) {
-        reload->seen.len = 0;
+        tm_buf_clear(&reload->seen);
         reload->looking = tmd_errand(reload->tmd, look, looked, reload);
     }
 }

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/own.h"
+#include "base/pair.h"
 #include "base/slice.h"
 
 /* Reading ---------------------------------------------------------------------------------- */
@@ -79,6 +80,9 @@ TM_OWNABLE(struct tm_json *, tm_json_free);
 /* Members of an object. Text that is not UTF-8 is written with U+FFFD for the bad bytes; a
  * member whose text is NULL is left out. */
 void tm_json_add_str(struct tm_json *object, const char *key, const char *text);
+/* As an object of texts; nothing where there are none. */
+void tm_json_add_pairs(
+        struct tm_json *object, const char *key, const struct tm_pair *pairs, size_t count);
 void tm_json_add_slice(struct tm_json *object, const char *key, struct tm_slice text); /* copied */
 void tm_json_add_int(struct tm_json *object, const char *key, int64_t value);
 void tm_json_add_real(struct tm_json *object, const char *key, double value);

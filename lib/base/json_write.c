@@ -78,6 +78,15 @@ void tm_json_add_str(struct tm_json *object, const char *key, const char *text)
     }
 }
 
+void tm_json_add_pairs(
+        struct tm_json *object, const char *key, const struct tm_pair *pairs, size_t count)
+{
+    struct tm_json *map = count > 0 ? tm_json_add(object, key, tm_json_object()) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        tm_json_add_str(map, pairs[i].name, pairs[i].value);
+    }
+}
+
 void tm_json_add_slice(struct tm_json *object, const char *key, struct tm_slice text)
 {
     TM_BUF_OWN struct tm_buf copy = {0};
