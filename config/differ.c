@@ -3,6 +3,7 @@
  * What differs between two configurations, option by option of the table. What the table does not place (keys, tokens,
  * names of other sections) is compared by hand, below.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "options.h"
@@ -102,7 +103,7 @@ static bool same_section(const char *scope, const void *a, const void *b)
     return same;
 }
 
-static bool same_vault(const struct tm_config_vault *a, const struct tm_config_vault *b)
+bool tm_config_same_vault(const struct tm_config_vault *a, const struct tm_config_vault *b)
 {
     return same_section("vaults[]", a, b) && a->key_is_passphrase == b->key_is_passphrase &&
            tm_slice_eq(a->key, b->key) && a->compression_level == b->compression_level;
@@ -185,96 +186,111 @@ static void tell_options(const struct tm_config *now, const struct tm_config *ne
     }
 }
 
-static void tell_policies(
-        const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg)
+/* A list of sections, which all begin with their name. */
+struct sections {
+    const char *path;
+    const void *at;
+    size_t count;
+    size_t size; /* of one */
+    bool (*same)(const void *a, const void *b);
+};
+
+static const void *section_at(const struct sections *list, size_t i)
 {
-    for (size_t i = 0; i < next->policy_count; i++) {
-        const struct tm_config_policy *policy = &next->policies[i];
-        const struct tm_config_policy *before = tm_config_find_policy(now, policy->name);
-        if (before == NULL) {
-            tell(told, arg, TM_CONFIG_ADDED, "policies", policy->name);
-        } else if (!same_policy(before, policy)) {
-            tell(told, arg, TM_CONFIG_CHANGED, "policies", policy->name);
-        }
-    }
-    for (size_t i = 0; i < now->policy_count; i++) {
-        if (tm_config_find_policy(next, now->policies[i].name) == NULL) {
-            tell(told, arg, TM_CONFIG_REMOVED, "policies", now->policies[i].name);
-        }
-    }
+    return (const char *)list->at + i * list->size;
 }
 
-static void tell_clusters(
-        const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg)
+static const char *section_name(const void *section)
 {
-    for (size_t i = 0; i < next->cluster_count; i++) {
-        const struct tm_config_cluster *cluster = &next->clusters[i];
-        const struct tm_config_cluster *before = tm_config_find_cluster(now, cluster->name);
-        if (before == NULL) {
-            tell(told, arg, TM_CONFIG_ADDED, "clusters", cluster->name);
-        } else if (!tm_config_same_cluster(before, cluster)) {
-            tell(told, arg, TM_CONFIG_RESTART, "clusters", cluster->name);
-        }
-    }
-    for (size_t i = 0; i < now->cluster_count; i++) {
-        if (tm_config_find_cluster(next, now->clusters[i].name) == NULL) {
-            tell(told, arg, TM_CONFIG_REMOVED, "clusters", now->clusters[i].name);
-        }
-    }
+    return *(const char *const *)section;
 }
 
-/* The order counts: what is known of vaults lies in arrays. */
-static bool same_vaults(const struct tm_config *now, const struct tm_config *next)
+static const void *find_section(const struct sections *list, const char *name)
 {
-    bool same = now->vault_count == next->vault_count;
-    for (size_t i = 0; same && i < now->vault_count; i++) {
-        same = same_vault(&now->vaults[i], &next->vaults[i]);
-    }
-    return same;
-}
-
-static bool same_verify(const struct tm_config *now, const struct tm_config *next)
-{
-    bool same = now->verify_count == next->verify_count;
-    for (size_t i = 0; same && i < now->verify_count; i++) {
-        same = same_section("verify[]", &now->verify[i], &next->verify[i]) &&
-               strcmp(now->verify[i].vault->name, next->verify[i].vault->name) == 0;
-    }
-    return same;
-}
-
-static const struct tm_config_hook *find_hook(const struct tm_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->hook_count; i++) {
-        if (strcmp(config->hooks[i].name, name) == 0) {
-            return &config->hooks[i];
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(section_name(section_at(list, i)), name) == 0) {
+            return section_at(list, i);
         }
     }
     return NULL;
 }
 
+static void tell_sections(
+        const struct sections *now, const struct sections *next, tm_config_told told, void *arg)
+{
+    for (size_t i = 0; i < next->count; i++) {
+        const void *section = section_at(next, i);
+        const void *before = find_section(now, section_name(section));
+        if (before == NULL) {
+            tell(told, arg, TM_CONFIG_ADDED, next->path, section_name(section));
+        } else if (!next->same(before, section)) {
+            tell(told, arg, TM_CONFIG_CHANGED, next->path, section_name(section));
+        }
+    }
+    for (size_t i = 0; i < now->count; i++) {
+        const char *name = section_name(section_at(now, i));
+        if (find_section(next, name) == NULL) {
+            tell(told, arg, TM_CONFIG_REMOVED, now->path, name);
+        }
+    }
+}
+
+static bool same_clusters(const void *a, const void *b)
+{
+    return tm_config_same_cluster(a, b);
+}
+
+static bool same_vaults(const void *a, const void *b)
+{
+    return tm_config_same_vault(a, b);
+}
+
+static bool same_policies(const void *a, const void *b)
+{
+    return same_policy(a, b);
+}
+
+static bool same_hooks(const void *a, const void *b)
+{
+    return tm_config_same_hook(a, b);
+}
+
+enum { LISTS = 4 };
+
+/* In the order in which they are told. */
+static void list_sections(const struct tm_config *config, struct sections out[LISTS])
+{
+    _Static_assert(offsetof(struct tm_config_cluster, name) == 0, "section_name()");
+    _Static_assert(offsetof(struct tm_config_vault, name) == 0, "section_name()");
+    _Static_assert(offsetof(struct tm_config_policy, name) == 0, "section_name()");
+    _Static_assert(offsetof(struct tm_config_hook, name) == 0, "section_name()");
+    out[0] = (struct sections){"clusters", config->clusters, config->cluster_count,
+            sizeof(*config->clusters), same_clusters};
+    out[1] = (struct sections){
+            "vaults", config->vaults, config->vault_count, sizeof(*config->vaults), same_vaults};
+    out[2] = (struct sections){"policies", config->policies, config->policy_count,
+            sizeof(*config->policies), same_policies};
+    out[3] = (struct sections){
+            "hooks", config->hooks, config->hook_count, sizeof(*config->hooks), same_hooks};
+}
+
+bool tm_config_same_verify(const struct tm_config_verify *a, const struct tm_config_verify *b)
+{
+    return same_section("verify[]", a, b) && strcmp(a->vault->name, b->vault->name) == 0;
+}
+
+static bool same_verifies(const struct tm_config *now, const struct tm_config *next)
+{
+    bool same = now->verify_count == next->verify_count;
+    for (size_t i = 0; same && i < now->verify_count; i++) {
+        same = tm_config_same_verify(&now->verify[i], &next->verify[i]);
+    }
+    return same;
+}
+
 bool tm_config_same_hook(const struct tm_config_hook *a, const struct tm_config_hook *b)
 {
     return same_section("hooks[]", a, b);
-}
-
-static void tell_hooks(
-        const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg)
-{
-    for (size_t i = 0; i < next->hook_count; i++) {
-        const struct tm_config_hook *hook = &next->hooks[i];
-        const struct tm_config_hook *before = find_hook(now, hook->name);
-        if (before == NULL) {
-            tell(told, arg, TM_CONFIG_ADDED, "hooks", hook->name);
-        } else if (!tm_config_same_hook(before, hook)) {
-            tell(told, arg, TM_CONFIG_CHANGED, "hooks", hook->name);
-        }
-    }
-    for (size_t i = 0; i < now->hook_count; i++) {
-        if (find_hook(next, now->hooks[i].name) == NULL) {
-            tell(told, arg, TM_CONFIG_REMOVED, "hooks", now->hooks[i].name);
-        }
-    }
 }
 
 void tm_config_differ(
@@ -287,13 +303,14 @@ void tm_config_differ(
     if (!same_tokens(now, next)) {
         tell(told, arg, TM_CONFIG_CHANGED, "server.tokens_file", NULL);
     }
-    tell_clusters(now, next, told, arg);
-    if (!same_vaults(now, next)) {
-        tell(told, arg, TM_CONFIG_RESTART, "vaults", NULL);
+    struct sections before[LISTS];
+    struct sections after[LISTS];
+    list_sections(now, before);
+    list_sections(next, after);
+    for (size_t i = 0; i < LISTS; i++) {
+        tell_sections(&before[i], &after[i], told, arg);
     }
-    tell_policies(now, next, told, arg);
-    if (!same_verify(now, next)) {
-        tell(told, arg, TM_CONFIG_RESTART, "verify", NULL);
+    if (!same_verifies(now, next)) { /* they have no names */
+        tell(told, arg, TM_CONFIG_CHANGED, "verify", NULL);
     }
-    tell_hooks(now, next, told, arg);
 }

@@ -318,6 +318,8 @@ typedef void (*tm_config_told)(void *arg, const struct tm_config_difference *dif
 void tm_config_differ(
         const struct tm_config *now, const struct tm_config *next, tm_config_told told, void *arg);
 bool tm_config_same_hook(const struct tm_config_hook *a, const struct tm_config_hook *b);
+bool tm_config_same_vault(const struct tm_config_vault *a, const struct tm_config_vault *b);
+bool tm_config_same_verify(const struct tm_config_verify *a, const struct tm_config_verify *b);
 bool tm_config_same_cluster(const struct tm_config_cluster *a, const struct tm_config_cluster *b);
 
 /*

@@ -21,7 +21,7 @@ enum {
 
 /* A cluster at the last look. */
 struct seen {
-    char *name;
+    const struct tm_config_cluster *config; /* as it was looked at */
     int64_t looked_ms;
     char *why; /* it gave no answer; NULL: it did, and the rest is known */
     char *id;  /* NULL: it does not tell */
@@ -56,7 +56,6 @@ struct look {
 
 static void seen_done(struct seen *seen)
 {
-    free(seen->name);
     free(seen->why);
     free(seen->id);
 }
@@ -78,7 +77,7 @@ static char *copy(const char *text)
 static const struct seen *find_seen(const struct tmd_clusters *clusters, const char *name)
 {
     for (size_t i = 0; i < clusters->seen.count; i++) {
-        if (strcmp(clusters->seen.at[i].name, name) == 0) {
+        if (strcmp(clusters->seen.at[i].config->name, name) == 0) {
             return &clusters->seen.at[i];
         }
     }
@@ -129,9 +128,10 @@ static void count_topics(
 static enum tm_code ask(struct look *look, const struct tm_config_cluster *cluster,
         struct seen *seen, struct tm_err *err)
 {
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(look->tmd);
     struct tm_kafka *kafka = NULL;
     struct tm_slice id = {0};
-    TM_TRY(tmd_kafka(look->tmd->sources, cluster, false, &kafka, err));
+    TM_TRY(tmd_kafka(lease, cluster, false, &kafka, err));
     enum tm_code code = TM_OK;
     for (int i = 0; i < SLICES; i++) {
         tm_topic_list_done(&look->list);
@@ -155,7 +155,7 @@ static enum tm_code ask(struct look *look, const struct tm_config_cluster *clust
 static void look_at(struct look *look, const struct tm_config_cluster *cluster)
 {
     struct seen *seen = tm_vec_push(&look->found);
-    *seen = (struct seen){.name = copy(cluster->name)};
+    *seen = (struct seen){.config = cluster};
     look->err = (struct tm_err){0};
     if (ask(look, cluster, seen, &look->err) != TM_OK) {
         seen->why = copy(look->err.msg);
@@ -244,13 +244,13 @@ static void work(void *arg)
 
 static void show(const struct tm_config *config, const struct seen *seen)
 {
-    const struct tm_config_cluster *cluster = tm_config_find_cluster(config, seen->name);
-    if (cluster == NULL || !is_read(config, cluster)) {
+    const struct tm_config_cluster *cluster = tm_config_find_cluster(config, seen->config->name);
+    if (!is_read(config, cluster)) {
         return;
     }
-    tm_metric_set(TM_M_KAFKA_UP, TM_LABELS(seen->name), seen->why == NULL ? 1 : 0);
+    tm_metric_set(TM_M_KAFKA_UP, TM_LABELS(seen->config->name), seen->why == NULL ? 1 : 0);
     if (seen->why == NULL) {
-        tm_metric_set(TM_M_TOPICS_UNPROTECTED, TM_LABELS(seen->name), (double)seen->bare);
+        tm_metric_set(TM_M_TOPICS_UNPROTECTED, TM_LABELS(seen->config->name), (double)seen->bare);
     }
 }
 
@@ -259,7 +259,7 @@ static void keep(struct tmd_clusters *clusters, struct seen *fresh)
 {
     for (size_t i = 0; i < clusters->seen.count; i++) {
         struct seen *old = &clusters->seen.at[i];
-        if (strcmp(old->name, fresh->name) != 0) {
+        if (strcmp(old->config->name, fresh->config->name) != 0) {
             continue;
         }
         if (fresh->why != NULL) {
@@ -267,6 +267,7 @@ static void keep(struct tmd_clusters *clusters, struct seen *fresh)
             old->why = fresh->why;
             fresh->why = NULL;
             old->looked_ms = fresh->looked_ms;
+            old->config = fresh->config;
             return;
         }
         seen_done(old);
@@ -278,12 +279,40 @@ static void keep(struct tmd_clusters *clusters, struct seen *fresh)
     *fresh = (struct seen){0};
 }
 
+/* Is that still the cluster which has its name? */
+static bool is_in_force(const struct tm_config *config, const struct seen *seen)
+{
+    const struct tm_config_cluster *now = tm_config_find_cluster(config, seen->config->name);
+    return now != NULL && tm_config_same_cluster(now, seen->config);
+}
+
 static void keep_all(struct look *look)
 {
     for (size_t i = 0; i < look->found.count; i++) {
-        show(look->tmd->config, &look->found.at[i]);
-        keep(look->tmd->clusters, &look->found.at[i]);
+        struct seen *seen = &look->found.at[i];
+        if (is_in_force(look->tmd->config, seen)) {
+            show(look->tmd->config, seen);
+            keep(look->tmd->clusters, seen);
+        }
     }
+}
+
+void tmd_clusters_adopt(struct tmd *tmd)
+{
+    seen_list *list = &tmd->clusters->seen;
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct seen seen = list->at[i];
+        if (is_in_force(tmd->config, &seen)) {
+            list->at[kept++] = seen;
+            continue;
+        }
+        if (tm_config_find_cluster(tmd->config, seen.config->name) == NULL) {
+            tm_metric_forget("kafka_cluster", seen.config->name);
+        }
+        seen_done(&seen);
+    }
+    list->count = kept;
 }
 
 static void look_done(struct look *look)

@@ -16,6 +16,8 @@ struct tmd_clusters *tmd_clusters_new(struct tmd *tmd);
 void tmd_clusters_free(struct tmd_clusters *clusters);
 void tmd_clusters_start(struct tmd *tmd); /* looks begin; again after a reload: one comes soon */
 void tmd_clusters_stop(struct tmd *tmd);
+void tmd_clusters_adopt(
+        struct tmd *tmd); /* what was seen of clusters that are gone, or others now, is forgotten */
 /* Topics that no policy selects, of all clusters that were looked at; -1: none was. */
 int64_t tmd_clusters_unprotected(const struct tmd *tmd);
 

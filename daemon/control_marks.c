@@ -71,11 +71,11 @@ static void find_vault(struct tmd_keep *keep, void *arg)
 
 static enum tm_code commit_marks(struct patching *patching, struct tm_err *err)
 {
-    struct tmd_sources *sources = patching->tmd->sources;
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(patching->tmd);
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     struct tm_vault *vault = NULL;
-    TM_TRY(tmd_vault(sources, patching->vault, &vault, err));
-    TM_TRY(tmd_catalog(sources, patching->vault, &catalog, err));
+    TM_TRY(tmd_vault(lease, patching->vault, &vault, err));
+    TM_TRY(tmd_catalog(patching->tmd, patching->vault, &catalog, err));
     return tm_marks_set(vault, catalog, &patching->ulid, &patching->was, &patching->will, err);
 }
 

@@ -80,7 +80,7 @@ static enum tm_code look_for_point(
 static void find_work(struct tmd_keep *keep, void *arg)
 {
     struct drill_question *question = arg;
-    struct tm_catalog *catalog = keep->catalogs[question->policy->vault - keep->config->vaults];
+    struct tm_catalog *catalog = tmd_keep_catalog(keep, question->policy->vault->name);
     if (catalog != NULL) {
         TM_LATER(look_for_point(catalog, question, &question->err));
     }

@@ -133,12 +133,19 @@ struct tmd_job *tmd_flush_of_policy(struct tmd *tmd, const char *policy)
     return backup_of(tmd, policy, true);
 }
 
+/* The vault's name counts: a job that began before a reload has the section of then. */
+bool tmd_job_uses_vault(const struct tmd_job *job, const struct tm_config_vault *vault)
+{
+    const struct tm_config_vault *its = job->policy != NULL ? job->policy->vault : job->vault;
+    return its != NULL && strcmp(its->name, vault->name) == 0;
+}
+
 struct tmd_job *tmd_job_of_vault(struct tmd *tmd, const struct tm_config_vault *vault)
 {
     struct tmd_job *job;
     TAILQ_FOREACH(job, &tmd->jobs->active, link)
     {
-        if (tmd_kind(job->row.kind)->alone_in_vault && job->vault == vault) {
+        if (tmd_kind(job->row.kind)->alone_in_vault && tmd_job_uses_vault(job, vault)) {
             return job;
         }
     }
@@ -380,7 +387,10 @@ static void ended(void *arg)
 static void *run(void *arg)
 {
     struct tmd_job *job = arg;
+    job->lease = tmd_lease_new(job->tmd);
     tmd_kind(job->row.kind)->run(job);
+    tmd_lease_free(job->lease);
+    job->lease = NULL;
     (void)malloc_trim(0); /* a job's buffers are not kept for the hours until the next one */
     tmd_post(job->tmd, ended, job);
     return NULL;

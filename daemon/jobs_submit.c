@@ -129,7 +129,7 @@ static struct tmd_job *using_vault(struct tmd *tmd, const struct tm_config_vault
     struct tmd_job *job;
     TAILQ_FOREACH(job, &tmd->jobs->active, link)
     {
-        if (job->vault == vault || (job->policy != NULL && job->policy->vault == vault)) {
+        if (tmd_job_uses_vault(job, vault)) {
             return job;
         }
     }
@@ -288,8 +288,13 @@ void tmd_vault_job(struct tmd *tmd, enum tm_job_kind kind, const struct tm_vault
         const struct tm_caller *caller, tm_done_job done, void *arg)
 {
     const struct tm_config_vault *vault = tm_config_find_vault(tmd->config, request->vault);
-    tm_assert(vault != NULL && tmd_kind(kind)->alone_in_vault && tmd_kind(kind)->run != NULL);
+    tm_assert(tmd_kind(kind)->alone_in_vault && tmd_kind(kind)->run != NULL);
     struct tm_problem problem;
+    if (vault == NULL) { /* a reload took it away since it was looked for */
+        tmd_unknown_vault(tmd, request->vault, &problem);
+        done(arg, NULL, false, &problem);
+        return;
+    }
     bool writes = kind == TM_JOB_RETENTION || kind == TM_JOB_DELETE || request->repair;
     if (writes && !tmd_vault_is_writable(vault, &problem)) {
         done(arg, NULL, false, &problem);

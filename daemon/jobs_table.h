@@ -39,6 +39,8 @@ void tmd_job_after_puts(struct tmd_job *job, void (*fn)(void *job));
 /* Keep a job that has ended until the journal takes its row. */
 void tmd_job_keep_unstored(struct tmd_job *job);
 
+/* Does the job work with the vault of that name, whatever its section says by now? */
+bool tmd_job_uses_vault(const struct tmd_job *job, const struct tm_config_vault *vault);
 /* A queued job with a fresh id, not in the table yet. */
 struct tmd_job *tmd_job_new(struct tmd *tmd, enum tm_job_kind kind);
 void tmd_job_free(struct tmd_job *job);

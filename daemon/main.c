@@ -320,7 +320,7 @@ static enum tm_code start(struct tmd *tmd, struct tm_err *err)
     make_writer(writer, sizeof(writer));
     tmd->started_ms = tm_now_ms();
     tm_metrics_limit_topics((size_t)tmd->config->metrics.max_topics);
-    tmd->sources = tmd_sources_new(tmd->config, writer);
+    tmd->sources = tmd_sources_new(tmd, writer);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     tmd->workers = tm_pool_new("worker", (unsigned)tmd->config->workers.max);
     tmd->sealers = tm_pool_new("sealer", cores > 0 ? (unsigned)cores : 1);

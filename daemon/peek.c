@@ -31,6 +31,7 @@ static void answer(struct peeking *peeking, const struct tm_problem *problem)
 
 static enum tm_code peek(struct peeking *peeking, struct tm_err *err)
 {
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(peeking->tmd);
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     struct tm_peek_options options = {
             .point = peeking->request.point,
@@ -39,8 +40,8 @@ static enum tm_code peek(struct peeking *peeking, struct tm_err *err)
             .offset = peeking->request.offset,
             .limit = peeking->request.limit,
     };
-    TM_TRY(tmd_vault(peeking->tmd->sources, peeking->vault, &options.vault, err));
-    TM_TRY(tmd_catalog(peeking->tmd->sources, peeking->vault, &catalog, err));
+    TM_TRY(tmd_vault(lease, peeking->vault, &options.vault, err));
+    TM_TRY(tmd_catalog(peeking->tmd, peeking->vault, &catalog, err));
     options.catalog = catalog;
     return tm_peek(&options, &peeking->text, err);
 }

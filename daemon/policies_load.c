@@ -40,8 +40,7 @@ struct load {
     size_t count;
     struct found {
         const struct tm_config_policy *policy;
-        const struct tm_config *config; /* which that is of */
-        bool fresh;                     /* its history is asked for */
+        bool fresh; /* its history is asked for */
         int64_t last_success_ms;
         int64_t success_began_ms;
         int64_t last_attempt_ms;
@@ -145,7 +144,7 @@ static void load_work(struct tmd_keep *keep, void *arg)
     for (size_t i = 0; i < load->count; i++) {
         struct found *found = &load->found[i];
         const char *policy = found->policy->name;
-        struct tm_catalog *catalog = keep->catalogs[found->policy->vault - found->config->vaults];
+        struct tm_catalog *catalog = tmd_keep_catalog(keep, found->policy->vault->name);
         if (found->fresh) {
             load_history(keep, policy, found);
         }
@@ -219,7 +218,6 @@ static void ask_load(struct tmd *tmd, void (*done)(struct tmd *tmd))
     for (size_t i = 0; i < load->count; i++) {
         const struct policy *policy = tmd->policies->at[i];
         load->found[i].policy = policy->config;
-        load->found[i].config = tmd->config;
         load->found[i].fresh = done != NULL && policy->fresh;
     }
     tmd_keeper_ask(tmd, load_work, load_done, load);

@@ -78,12 +78,13 @@ static enum tm_code put_some(struct task *task, struct tm_journal *journal,
 {
     const struct tm_config_cluster *cluster =
             tm_config_find_cluster(task->tmd->config, rows[0].cluster);
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(task->tmd);
     struct tm_kafka *kafka = NULL;
     struct tm_err failed = {0};
     if (cluster == NULL) {
         (void)tm_err_set(
                 &failed, TM_E_MISSING, "there is no cluster \"%s\" any more", rows[0].cluster);
-    } else if (tmd_kafka(task->tmd->sources, cluster, false, &kafka, &failed) == TM_OK) {
+    } else if (tmd_kafka(lease, cluster, false, &kafka, &failed) == TM_OK) {
         TM_LATER(tm_put_back(kafka, rows, count, tm_now_ms(), REQUEST_MS, &task->arena, &failed));
     }
     for (size_t i = 0; i < count; i++) {

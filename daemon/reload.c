@@ -18,6 +18,8 @@
 #include "hooks.h"
 #include "jobs_table.h"
 #include "pauses.h"
+#include "upkeep.h"
+#include "vaults.h"
 
 enum {
     WATCH_MS = 10 * 1000,
@@ -33,7 +35,6 @@ typedef TM_VEC(struct waiter) waiter_list;
 struct tmd_reload {
     struct tmd *tmd;
     const char *path;
-    struct tm_config *first; /* main's */
     TM_VEC(struct tm_config *) others;
     bool asked; /* since the one that goes on began */
     bool running;
@@ -65,7 +66,6 @@ struct tmd_reload *tmd_reload_new(struct tmd *tmd, const char *path)
     struct tmd_reload *reload = tm_xalloc(1, sizeof(*reload));
     reload->tmd = tmd;
     reload->path = path;
-    reload->first = tmd->config;
     tm_assert(uv_timer_init(&tmd->loop, &reload->again) == 0);
     tm_assert(uv_timer_init(&tmd->loop, &reload->watch) == 0);
     if (tmd->config->server.watch_config && !tm_config_stamp(path, &reload->stamp)) {
@@ -215,36 +215,31 @@ static void policies_known(struct tmd *tmd)
     tmd_pauses_load(tmd, pauses_known);
 }
 
-static void tell_keeper(struct tmd_keep *keep, void *arg)
+static void trim(void *tmd)
 {
-    keep->config = arg;
+    tmd_sources_trim(tmd);
 }
 
-/*
- * What is known of vaults lies in arrays beside the first configuration's, and policies are found there by where
- * their vault stands: the sections that cannot change are always the first's.
- */
-static void share_first(const struct tm_config *first, struct tm_config *next)
+static void trimmed(void *tmd)
 {
-    for (size_t i = 0; i < next->policy_count; i++) {
-        next->policies[i].vault = tm_config_find_vault(first, next->policies[i].vault->name);
-    }
-    next->vaults = first->vaults;
-    next->verify = first->verify;
+    (void)tmd;
 }
 
 static void apply(struct tmd_reload *reload)
 {
     struct tmd *tmd = reload->tmd;
-    share_first(reload->first, reload->next);
     *tm_vec_push(&reload->others) = reload->next; /* NOLINT(bugprone-sizeof-expression) */
     tmd->config = reload->next;
-    tmd_keeper_ask(tmd, tell_keeper, NULL, reload->next);
+    tmd_keeper_adopt(tmd);
     tmd_log_level_reset(tmd);
     tmd_http_take_tokens(tmd);
     tmd_hooks_adopt(tmd);
+    tmd_vaults_adopt(tmd);
+    tmd_upkeep_adopt(tmd);
+    tmd_clusters_adopt(tmd);
     tmd_policies_adopt(tmd);
     tmd_policies_load(tmd, policies_known);
+    (void)tmd_errand(tmd, trim, trimmed, tmd); /* if not now, then with the next lease that ends */
 }
 
 static const char *change_name(enum tm_config_change change)

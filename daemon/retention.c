@@ -17,11 +17,13 @@ struct setup {
     struct tm_catalog *catalog;
     struct tm_retention_policy *policies;
     struct tm_retention_options options;
+    struct tmd_lease *lease;
 };
 
 static void setup_done(struct setup *setup)
 {
     tm_catalog_close(setup->catalog);
+    tmd_lease_free(setup->lease);
     free(setup->policies);
 }
 
@@ -40,7 +42,7 @@ static size_t take_policies(const struct tm_config *config, const struct tm_conf
     size_t count = 0;
     for (size_t i = 0; i < config->policy_count; i++) {
         const struct tm_config_policy *policy = &config->policies[i];
-        if (policy->vault != vault || !is_asked(request, policy->name)) {
+        if (strcmp(policy->vault->name, vault->name) != 0 || !is_asked(request, policy->name)) {
             continue;
         }
         out[count++] = (struct tm_retention_policy){
@@ -57,13 +59,15 @@ static size_t take_policies(const struct tm_config *config, const struct tm_conf
 static enum tm_code set_up(struct tmd *tmd, const struct tm_config_vault *config,
         const struct tm_vault_request *request, struct setup *out, struct tm_err *err)
 {
+    const struct tm_config *now = tmd->config; /* a reload may put another one there meanwhile */
     struct tm_retention_options *options = &out->options;
-    TM_TRY(tmd_vault(tmd->sources, config, &options->vault, err));
-    TM_TRY(tmd_catalog(tmd->sources, config, &out->catalog, err));
-    out->policies = tm_xalloc(tmd->config->policy_count + 1, sizeof(*out->policies));
+    out->lease = tmd_lease_new(tmd);
+    TM_TRY(tmd_vault(out->lease, config, &options->vault, err));
+    TM_TRY(tmd_catalog(tmd, config, &out->catalog, err));
+    out->policies = tm_xalloc(now->policy_count + 1, sizeof(*out->policies));
     options->catalog = out->catalog;
     options->policies = out->policies;
-    options->policy_count = take_policies(tmd->config, config, request, out->policies);
+    options->policy_count = take_policies(now, config, request, out->policies);
     options->all_policies = request->policy_count == 0;
     options->plan_digest = request->plan_digest;
     options->space = tm_space_defaults(options->vault, options->catalog);
@@ -144,6 +148,9 @@ enum tm_code tmd_retention_plan_text(struct tmd *tmd, const struct tm_vault_requ
         char **out, char digest[72], struct tm_err *err)
 {
     const struct tm_config_vault *config = tm_config_find_vault(tmd->config, request->vault);
+    if (config == NULL) { /* a reload took it away since it was looked for */
+        return tm_err_set(err, TM_E_MISSING, "there is no vault \"%s\" any more", request->vault);
+    }
     struct setup setup = {0};
     struct tm_retention_plan plan = {0};
     atomic_bool never = false;

@@ -113,9 +113,9 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
             .lag_group = policy->lag_group,
     };
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
-    TM_TRY(tmd_vault(tmd->sources, policy->vault, &options.vault, err));
-    TM_TRY(tmd_catalog(tmd->sources, policy->vault, &catalog, err));
-    TM_TRY(tmd_kafka(tmd->sources, policy->cluster, policy->read_uncommitted, &options.kafka, err));
+    TM_TRY(tmd_vault(job->lease, policy->vault, &options.vault, err));
+    TM_TRY(tmd_catalog(tmd, policy->vault, &catalog, err));
+    TM_TRY(tmd_kafka(job->lease, policy->cluster, policy->read_uncommitted, &options.kafka, err));
     struct tm_arena arena = {0};
     struct tm_kafka_options groups_options;
     tmd_kafka_options(policy->cluster, &arena, &groups_options);
@@ -218,9 +218,10 @@ enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request 
     }
     TM_TRY(more_points(request, out, &options, err));
     TM_TRY(select_topics(request, out, err));
-    TM_TRY(tmd_vault(tmd->sources, vault, &options.vault, err));
-    TM_TRY(tmd_catalog(tmd->sources, vault, &out->catalog, err));
-    TM_TRY(tmd_kafka(tmd->sources, target, false, &options.kafka, err));
+    out->lease = tmd_lease_new(tmd);
+    TM_TRY(tmd_vault(out->lease, vault, &options.vault, err));
+    TM_TRY(tmd_catalog(tmd, vault, &out->catalog, err));
+    TM_TRY(tmd_kafka(out->lease, target, false, &options.kafka, err));
     tmd_kafka_options(target, &out->arena, &out->kafka_options);
     if (request->groups.mode != TM_GROUPS_NONE) {
         struct tm_kafka_options groups_options = out->kafka_options;
@@ -240,6 +241,7 @@ void tmd_restore_setup_done(struct tmd_restore_setup *setup)
     tm_catalog_close(setup->catalog);
     tm_kafka_close(setup->groups_kafka);
     tm_select_free(setup->select);
+    tmd_lease_free(setup->lease);
     tm_arena_done(&setup->arena);
 }
 

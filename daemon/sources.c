@@ -1,43 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
+#include "sources.h"
+
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/metrics.h"
 #include "base/vec.h"
-#include "store/store_open.h"
 #include "tmd.h"
 
-struct cluster {
-    const struct tm_config_cluster *config; /* as its handles were opened with */
-    struct tm_kafka *handles[2];            /* [0] read_committed, [1] read_uncommitted */
-};
-
-struct vault {
+/* A cluster or a vault, and what is open of it. */
+struct source {
+    const struct tm_config_cluster *cluster; /* as its handles were opened with; NULL: it is a */
+    const struct tm_config_vault *vault;
+    size_t users;              /* leases; under the lock of all */
+    pthread_mutex_t opening;   /* held while a handle is opened: others would open it too */
+    struct tm_kafka *kafka[2]; /* [0] read_committed, [1] read_uncommitted */
     struct tm_store *store;
-    struct tm_vault *vault;
+    struct tm_vault *opened;
 };
+typedef TM_VEC(struct source *) source_list;
 
 struct tmd_sources {
-    pthread_mutex_t lock;           /* held while a handle is opened: others would open it too */
-    const struct tm_config *config; /* the first one: reloads leave state and vaults as they are */
+    struct tmd *tmd;
     char *writer;
-    TM_VEC(struct cluster) clusters; /* those that were asked for; they stay until the end */
-    struct vault *vaults;
+    pthread_mutex_t lock; /* of the list and of who uses what; nothing waits under it */
+    source_list list;
 };
 
-struct tmd_sources *tmd_sources_new(const struct tm_config *config, const char *writer)
+struct tmd_lease {
+    struct tmd_sources *sources;
+    source_list held; /* once for each call */
+};
+
+struct tmd_sources *tmd_sources_new(struct tmd *tmd, const char *writer)
 {
     struct tmd_sources *sources = tm_xalloc(1, sizeof(*sources));
     pthread_mutex_init(&sources->lock, NULL);
-    sources->config = config;
+    sources->tmd = tmd;
     sources->writer = strdup(writer);
     tm_assert(sources->writer != NULL);
-    sources->vaults = tm_xalloc(config->vault_count + 1, sizeof(*sources->vaults));
     return sources;
+}
+
+static void close_source(struct source *source)
+{
+    tm_kafka_close(source->kafka[0]);
+    tm_kafka_close(source->kafka[1]);
+    tm_vault_close(source->opened);
+    tm_store_free(source->store);
+    pthread_mutex_destroy(&source->opening);
+    free(source);
+}
+
+static void close_all(source_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        close_source(list->at[i]);
+    }
+    tm_vec_done(list);
 }
 
 void tmd_sources_free(struct tmd_sources *sources)
@@ -45,230 +65,142 @@ void tmd_sources_free(struct tmd_sources *sources)
     if (sources == NULL) {
         return;
     }
-    for (size_t i = 0; i < sources->clusters.count; i++) {
-        tm_kafka_close(sources->clusters.at[i].handles[0]);
-        tm_kafka_close(sources->clusters.at[i].handles[1]);
-    }
-    tm_vec_done(&sources->clusters);
-    for (size_t i = 0; i < sources->config->vault_count; i++) {
-        tm_vault_close(sources->vaults[i].vault);
-        tm_store_free(sources->vaults[i].store);
-    }
-    free(sources->vaults);
+    close_all(&sources->list);
     free(sources->writer);
     pthread_mutex_destroy(&sources->lock);
     free(sources);
 }
 
-static enum tm_kafka_auth auth_of(const struct tm_config_cluster *cluster)
+/* Is the source what the configuration has under its name? */
+static bool is_in_force(const struct tm_config *config, const struct source *source)
 {
-    switch (cluster->auth) {
-    case TM_CLUSTER_RDKAFKA:
-        return TM_KAFKA_AUTH_RDKAFKA;
-    case TM_CLUSTER_TOKEN_FILE:
-        return TM_KAFKA_AUTH_TOKEN_FILE;
-    case TM_CLUSTER_MSK_IAM:
-        return TM_KAFKA_AUTH_MSK_IAM;
+    if (source->cluster != NULL) {
+        const struct tm_config_cluster *now = tm_config_find_cluster(config, source->cluster->name);
+        return now != NULL && tm_config_same_cluster(now, source->cluster);
     }
-    return TM_KAFKA_AUTH_RDKAFKA;
+    const struct tm_config_vault *now = tm_config_find_vault(config, source->vault->name);
+    return now != NULL && tm_config_same_vault(now, source->vault);
 }
 
-void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
-        struct tm_kafka_options *out)
+/* Take those out of the list that can go; under the lock. */
+static void take_unused(struct tmd_sources *sources, source_list *out)
 {
-    struct tm_property *properties =
-            tm_arena_alloc(arena, cluster->rdkafka_count + 1, sizeof(*properties));
-    for (size_t i = 0; i < cluster->rdkafka_count; i++) {
-        properties[i] = (struct tm_property){cluster->rdkafka[i].name, cluster->rdkafka[i].value};
-    }
-    *out = (struct tm_kafka_options){
-            .cluster = cluster->name,
-            .bootstrap = cluster->bootstrap,
-            .properties = properties,
-            .property_count = cluster->rdkafka_count,
-            .auth = auth_of(cluster),
-            .token_file = cluster->token_file,
-            .region = cluster->region,
-            .credentials = {.mode = cluster->is_static ? TM_AWS_STATIC : TM_AWS_AUTO,
-                    .access_key_id = cluster->access_key_id,
-                    .secret = cluster->secret_access_key},
-    };
-}
-
-/* A cluster that was configured before is the same one while its settings are. The caller holds the lock. */
-static struct cluster *cluster_of(
-        struct tmd_sources *sources, const struct tm_config_cluster *cluster)
-{
-    for (size_t i = 0; i < sources->clusters.count; i++) {
-        const struct tm_config_cluster *known = sources->clusters.at[i].config;
-        if (known == cluster || tm_config_same_cluster(known, cluster)) {
-            return &sources->clusters.at[i];
+    const struct tm_config *config = sources->tmd->config;
+    size_t kept = 0;
+    for (size_t i = 0; i < sources->list.count; i++) {
+        struct source *source = sources->list.at[i];
+        if (source->users > 0 || is_in_force(config, source)) {
+            sources->list.at[kept++] = source;
+        } else {
+            *tm_vec_push(out) = source; /* NOLINT(bugprone-sizeof-expression) */
         }
     }
-    struct cluster *fresh = tm_vec_push(&sources->clusters);
-    *fresh = (struct cluster){.config = cluster};
-    return fresh;
+    sources->list.count = kept;
 }
 
-enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
+void tmd_sources_trim(struct tmd *tmd)
+{
+    source_list unused = {0};
+    pthread_mutex_lock(&tmd->sources->lock);
+    take_unused(tmd->sources, &unused);
+    pthread_mutex_unlock(&tmd->sources->lock);
+    close_all(&unused);
+}
+
+/* Leases -------------------------------------------------------------------------------------- */
+
+struct tmd_lease *tmd_lease_new(struct tmd *tmd)
+{
+    struct tmd_lease *lease = tm_xalloc(1, sizeof(*lease));
+    lease->sources = tmd->sources;
+    return lease;
+}
+
+void tmd_lease_free(struct tmd_lease *lease)
+{
+    if (lease == NULL) {
+        return;
+    }
+    source_list unused = {0};
+    pthread_mutex_lock(&lease->sources->lock);
+    for (size_t i = 0; i < lease->held.count; i++) {
+        lease->held.at[i]->users--;
+    }
+    take_unused(lease->sources, &unused);
+    pthread_mutex_unlock(&lease->sources->lock);
+    close_all(&unused);
+    tm_vec_done(&lease->held);
+    free(lease);
+}
+
+/* One that was configured before is the same one while its settings are. */
+static bool is_of(const struct source *source, const struct tm_config_cluster *cluster,
+        const struct tm_config_vault *vault)
+{
+    if (cluster != NULL) {
+        return source->cluster != NULL &&
+               (source->cluster == cluster || tm_config_same_cluster(source->cluster, cluster));
+    }
+    return source->vault != NULL &&
+           (source->vault == vault || tm_config_same_vault(source->vault, vault));
+}
+
+/* The source, from now on the lease's too; one of the two is given. */
+static struct source *use(struct tmd_lease *lease, const struct tm_config_cluster *cluster,
+        const struct tm_config_vault *vault)
+{
+    struct tmd_sources *sources = lease->sources;
+    struct source *found = NULL;
+    pthread_mutex_lock(&sources->lock);
+    for (size_t i = 0; found == NULL && i < sources->list.count; i++) {
+        found = is_of(sources->list.at[i], cluster, vault) ? sources->list.at[i] : NULL;
+    }
+    if (found == NULL) {
+        found = tm_xalloc(1, sizeof(*found));
+        found->cluster = cluster;
+        found->vault = vault;
+        pthread_mutex_init(&found->opening, NULL);
+        *tm_vec_push(&sources->list) = found; /* NOLINT(bugprone-sizeof-expression) */
+    }
+    found->users++;
+    pthread_mutex_unlock(&sources->lock);
+    *tm_vec_push(&lease->held) = found; /* NOLINT(bugprone-sizeof-expression) */
+    return found;
+}
+
+enum tm_code tmd_kafka(struct tmd_lease *lease, const struct tm_config_cluster *cluster,
         bool read_uncommitted, struct tm_kafka **out, struct tm_err *err)
 {
+    struct source *source = use(lease, cluster, NULL);
+    struct tm_kafka **slot = &source->kafka[read_uncommitted ? 1 : 0];
     enum tm_code code = TM_OK;
-    pthread_mutex_lock(&sources->lock);
-    struct tm_kafka **slot = &cluster_of(sources, cluster)->handles[read_uncommitted ? 1 : 0];
+    pthread_mutex_lock(&source->opening);
     if (*slot == NULL) {
-        struct tm_arena arena = {0};
-        struct tm_kafka_options options;
-        tmd_kafka_options(cluster, &arena, &options);
-        options.read_uncommitted = read_uncommitted;
-        code = tm_kafka_open(&options, slot, err);
-        tm_arena_done(&arena);
+        code = tmd_open_kafka(cluster, read_uncommitted, slot, err);
     }
     if (code == TM_OK) {
         *out = *slot;
     }
-    pthread_mutex_unlock(&sources->lock);
+    pthread_mutex_unlock(&source->opening);
     return code;
 }
 
-enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_catalog **out, struct tm_err *err)
-{
-    char path[4096];
-    int len = snprintf(
-            path, sizeof(path), "%s/catalog/%s.db", sources->config->state.dir, vault->name);
-    if (len < 0 || (size_t)len >= sizeof(path)) {
-        return tm_err_set(err, TM_E_USAGE, "state.dir: the path is too long");
-    }
-    return tm_catalog_open(path, out, err);
-}
-
-/* A vault that the catalog knows and the store no longer has is never made anew. */
-static enum tm_code make_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_store *store, const struct tm_secret *secret, struct tm_err *err)
-{
-    TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
-    struct tm_fold_state state;
-    TM_TRY(tmd_catalog(sources, vault, &catalog, err));
-    struct tm_fold fold = tm_catalog_fold(catalog);
-    TM_TRY(fold.ops->state(fold.self, &state, err));
-    if (!state.empty) {
-        return tm_err_set(err, TM_E_MISSING,
-                "%s has no vault, but the catalog knows one there (head %" PRIu64
-                "); hint: is the disk mounted?",
-                store->where, state.head.seq);
-    }
-    struct tm_vault_params params = {.blocks = tm_block_params_default};
-    TM_TRY(tm_vault_init(store, secret, &params, err));
-    tm_log(TM_LOG_INFO, "vault.created", "made a new vault", TM_LOG_STR("vault", vault->name),
-            TM_LOG_STR("where", store->where), TM_LOG_END);
-    return TM_OK;
-}
-
-static enum tm_code ensure_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_store *store, const struct tm_secret *secret, struct tm_err *err)
-{
-    bool there = false;
-    TM_TRY(tm_vault_exists(store, &there, err));
-    /* A vault whose head is known is never made. */
-    bool make = !there && vault->create && vault->expect_head[0] == '\0';
-    return !make ? TM_OK : make_vault(sources, vault, store, secret, err);
-}
-
-static enum tm_s3_lock lock_mode(enum tm_vault_lock mode)
-{
-    switch (mode) {
-    case TM_VAULT_LOCK_NONE:
-        return TM_S3_LOCK_NONE;
-    case TM_VAULT_LOCK_GOVERNANCE:
-        return TM_S3_LOCK_GOVERNANCE;
-    case TM_VAULT_LOCK_COMPLIANCE:
-        return TM_S3_LOCK_COMPLIANCE;
-    }
-    return TM_S3_LOCK_NONE;
-}
-
-static enum tm_code open_store(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_store **out, struct tm_err *err)
-{
-    char spool[4096];
-    int len = snprintf(spool, sizeof(spool), "%s/spool", sources->config->state.dir);
-    if (len < 0 || (size_t)len >= sizeof(spool)) {
-        return tm_err_set(err, TM_E_USAGE, "state.dir: the path is too long");
-    }
-    const struct tm_config_s3 *s3 = &vault->s3;
-    const struct tm_store_place place = {
-            .in_bucket = vault->type == TM_VAULT_S3,
-            .path = vault->path,
-            .make = vault->create,
-            .trust_single_writer = vault->trust_single_writer,
-            .read_only = vault->read_only,
-            .vault = vault->name,
-            .s3 =
-                    {
-                            .bucket = s3->bucket,
-                            .prefix = s3->prefix,
-                            .region = s3->region,
-                            .endpoint = s3->endpoint,
-                            .path_style = s3->path_style,
-                            .ca_file = s3->ca_file,
-                            .credentials = {.mode = s3->is_static ? TM_AWS_STATIC : TM_AWS_AUTO,
-                                    .access_key_id = s3->access_key_id,
-                                    .secret = s3->secret_access_key},
-                            .bytes_per_second = s3->bandwidth,
-                            .spool_folder = spool,
-                            .lock_mode = lock_mode(s3->lock_mode),
-                            .lock_ms = s3->lock_max_ms,
-                    },
-    };
-    return tm_store_open(&place, out, err);
-}
-
-static enum tm_code open_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct vault *slot, struct tm_err *err)
-{
-    struct tm_secret secret = {
-            .kind = vault->key_is_passphrase ? TM_SECRET_PASSPHRASE : TM_SECRET_KEY_FILE,
-            .bytes = vault->key,
-    };
-    TM_OWN(tm_store_free) struct tm_store *store = NULL;
-    TM_TRY(open_store(sources, vault, &store, err));
-    TM_TRY(ensure_vault(sources, vault, store, &secret, err));
-    if (vault->expect_head[0] != '\0') {
-        struct tm_head expected;
-        TM_TRY(tm_head_parse(vault->expect_head, &expected, err));
-        TM_TRY(tm_vault_expect_head(store, &expected, err));
-    }
-    TM_TRY(tm_store_probe(store, err));
-    TM_TRY(tm_vault_open(store, &secret, sources->writer, &slot->vault, err));
-    slot->store = TM_TAKE(store);
-    return TM_OK;
-}
-
-void tmd_vault_alarm(const struct tm_config_vault *vault, const struct tm_err *err)
-{
-    if (err->code == TM_E_ROLLED_BACK) {
-        tm_log(TM_LOG_ERROR, "vault.rolled-back", err->msg, TM_LOG_STR("vault", vault->name),
-                TM_LOG_END);
-    }
-    tm_metric_set(
-            TM_M_VAULT_ROLLED_BACK, TM_LABELS(vault->name), err->code == TM_E_ROLLED_BACK ? 1 : 0);
-}
-
-enum tm_code tmd_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
+enum tm_code tmd_vault(struct tmd_lease *lease, const struct tm_config_vault *vault,
         struct tm_vault **out, struct tm_err *err)
 {
-    struct vault *slot = &sources->vaults[vault - sources->config->vaults];
+    struct tmd_sources *sources = lease->sources;
+    struct source *source = use(lease, NULL, vault);
     enum tm_code code = TM_OK;
-    pthread_mutex_lock(&sources->lock);
-    if (slot->vault == NULL) {
-        code = open_vault(sources, vault, slot, err);
+    pthread_mutex_lock(&source->opening);
+    if (source->opened == NULL) {
+        code = tmd_open_vault(
+                sources->tmd, vault, sources->writer, &source->store, &source->opened, err);
     }
     if (code == TM_OK) {
-        *out = slot->vault;
+        *out = source->opened;
     } else {
         (void)tm_err_wrap(err, "vault %s", vault->name);
     }
-    pthread_mutex_unlock(&sources->lock);
+    pthread_mutex_unlock(&source->opening);
     return code;
 }

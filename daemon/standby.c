@@ -52,9 +52,10 @@ static enum tm_code look(struct asking *asking, struct tm_err *err)
 {
     const struct tm_config_policy *policy = asking->policy;
     struct tm_vault *vault = NULL;
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(asking->tmd);
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
-    TM_TRY(tmd_vault(asking->tmd->sources, policy->vault, &vault, err));
-    TM_TRY(tmd_catalog(asking->tmd->sources, policy->vault, &catalog, err));
+    TM_TRY(tmd_vault(lease, policy->vault, &vault, err));
+    TM_TRY(tmd_catalog(asking->tmd, policy->vault, &catalog, err));
     struct tm_fold fold = tm_catalog_fold(catalog);
     TM_TRY(tm_vault_refresh(vault, &fold, err));
 

@@ -183,7 +183,7 @@ static enum tm_code add_vault(
             .partial = -1,
             .limit = POINTS_MAX + 1,
     };
-    TM_TRY(tmd_catalog(timeline->tmd->sources, vault, &catalog, err));
+    TM_TRY(tmd_catalog(timeline->tmd, vault, &catalog, err));
     TM_TRY(tm_catalog_points(catalog, &query, &timeline->arena, &lines, &count, err));
     TM_TRY(add_bases(timeline, catalog, err));
     timeline->more |= count > POINTS_MAX;

@@ -23,6 +23,7 @@
 #include "job/backup.h"
 #include "job/restore.h"
 #include "kafka/kafka.h"
+#include "sources.h"
 #include "tm_api.h"
 #include "tm_config.h"
 #include "vault/vault.h"
@@ -37,8 +38,8 @@ struct tmd {
     uv_async_t wake;
     struct tm_mailbox *box;
     /*
-     * Of now: a reload puts another one here, whose vaults are the first one's. Those before it live as long as the
-     * process, so that whoever holds a part of one goes on with it.
+     * Of now: a reload puts another one here. Those before it live as long as the process, so that whoever holds a
+     * part of one goes on with it; what is known of a section is found by its name, not by where it stands.
      */
     struct tm_config *_Atomic config;
     struct tm_pool *workers;
@@ -67,37 +68,18 @@ struct tmd {
 /* Have fn(arg) called on the loop thread. Any thread. */
 void tmd_post(struct tmd *tmd, void (*fn)(void *arg), void *arg);
 
-/* sources.c: handles on clusters and vaults, opened when first needed. Any thread. */
-struct tmd_sources *tmd_sources_new(const struct tm_config *config, const char *writer);
-void tmd_sources_free(struct tmd_sources *sources); /* nothing may use a handle any more */
-enum tm_code tmd_kafka(struct tmd_sources *sources, const struct tm_config_cluster *cluster,
-        bool read_uncommitted, struct tm_kafka **out, struct tm_err *err) TM_MUST_CHECK;
-/* Options for another client of the cluster; the arrays live in `arena`. */
-void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
-        struct tm_kafka_options *out);
-/*
- * The vault, opened (or made, with `create: true` and no catalog that knows of one). A failure is
- * tried again by the next call.
- */
-enum tm_code tmd_vault(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_vault **out, struct tm_err *err) TM_MUST_CHECK;
-/*
- * Tell what came of reading the vault's log (an `err` with TM_OK: nothing wrong): a log that was
- * rolled back or replaced is an event of its own, vault.rolled-back, and a metric.
- */
-void tmd_vault_alarm(const struct tm_config_vault *vault, const struct tm_err *err);
-/* A catalog handle of the caller's own. */
-enum tm_code tmd_catalog(struct tmd_sources *sources, const struct tm_config_vault *vault,
-        struct tm_catalog **out, struct tm_err *err) TM_MUST_CHECK;
-
 /* keeper.c: the thread that owns the journal and answers questions from the catalogs. */
 struct tmd_keep { /* what a question works with, on the keeper's thread */
     struct tm_journal *journal;
-    struct tm_catalog **catalogs; /* one for each vault of the configuration; NULL: not to be had */
+    struct tm_catalog **catalogs; /* one for each vault of `config`; NULL: not to be had */
     const struct tm_config *config;
 };
+/* By the vault's name; NULL: not to be had, or no vault of the configuration. The keeper's thread. */
+struct tm_catalog *tmd_keep_catalog(const struct tmd_keep *keep, const char *vault);
 enum tm_code tmd_keeper_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;
 void tmd_keeper_stop(struct tmd *tmd); /* what was asked is done first */
+void tmd_keeper_adopt(
+        struct tmd *tmd); /* what is asked from now on is of the configuration of now */
 /* work(keep, arg) on the keeper's thread, then done(arg) on the loop's. Asked in order. */
 void tmd_keeper_ask(struct tmd *tmd, void (*work)(struct tmd_keep *keep, void *arg),
         void (*done)(void *arg), void *arg);
@@ -134,6 +116,7 @@ struct tmd_job {
     bool keep_flushes;        /* of a backup: a restore or a drill was at work when it began */
     int64_t flushes_since_ms; /* of a backup: points of flushes to look at; INT64_MAX: none */
     pthread_t thread;
+    struct tmd_lease *lease;               /* while its thread runs */
     const struct tm_config_policy *policy; /* of a backup, a drill */
     struct tm_backup_request backup;       /* of a backup; texts in `arena` */
     struct tm_restore_request restore;     /* of a restore */
@@ -194,8 +177,8 @@ void tmd_restore(struct tmd *tmd, const struct tm_restore_request *request, cons
 /* Does this daemon write to the vault? False: *problem says why not. */
 bool tmd_vault_is_writable(const struct tm_config_vault *vault, struct tm_problem *problem);
 /*
- * Queue a job of a vault, unless it would write to one that is read_only; the texts are copied. NULL `caller`: by schedule. Vault and policies of the
- * request are the caller's to check.
+ * Queue a job of a vault, unless there is none of that name, or it would write to one that is read_only; the texts are
+ * copied. NULL `caller`: by schedule. Policies of the request are the caller's to check.
  */
 void tmd_vault_job(struct tmd *tmd, enum tm_job_kind kind, const struct tm_vault_request *request,
         const struct tm_caller *caller, tm_done_job done, void *arg);
@@ -210,6 +193,7 @@ void tmd_run_restore(struct tmd_job *job);
 /* Options of a restore from a request; texts borrowed. Any thread. */
 struct tmd_restore_setup {
     struct tm_arena arena;
+    struct tmd_lease *lease;
     struct tm_kafka_options kafka_options;
     struct tm_select *select;
     struct tm_catalog *catalog;

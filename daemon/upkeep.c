@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/vec.h"
 #include "vaults.h"
 
 enum {
@@ -24,6 +25,7 @@ enum what { RETENTION, SCRUB, VERIFY };
 struct chore {
     struct tmd *tmd;
     enum what what;
+    bool gone; /* not configured any more: it starts nothing */
     const struct tm_config_vault *vault;
     const struct tm_config_verify *verify; /* of VERIFY */
     const struct tm_schedule *schedule;
@@ -32,9 +34,11 @@ struct chore {
     int64_t next_ms; /* 0: never */
 };
 
+typedef TM_VEC(struct chore *) chore_list;
+
 struct tmd_upkeep {
-    struct chore *at;
-    size_t count;
+    chore_list at;
+    chore_list gone; /* who asked something for them may be answered yet */
     struct tm_schedule daily;
 };
 
@@ -48,16 +52,6 @@ int64_t tmd_upkeep_offset_ms(const char *name, int64_t span_ms)
     return span_ms > 0 ? (int64_t)(number % (uint64_t)span_ms) : 0;
 }
 
-static struct chore *add(struct tmd_upkeep *upkeep, struct tmd *tmd, enum what what,
-        const struct tm_config_vault *vault, const struct tm_schedule *schedule)
-{
-    struct chore *chore = &upkeep->at[upkeep->count++];
-    *chore = (struct chore){.tmd = tmd, .what = what, .vault = vault, .schedule = schedule};
-    tm_assert(uv_timer_init(&tmd->loop, &chore->timer) == 0);
-    chore->timer.data = chore;
-    return chore;
-}
-
 /* "@daily" of many vaults must not be one moment; what is written as cron or @every is meant so. */
 static int64_t offset_of(const struct tm_config_vault *vault)
 {
@@ -68,33 +62,75 @@ static int64_t offset_of(const struct tm_config_vault *vault)
     return word ? tmd_upkeep_offset_ms(vault->name, span_ms) : 0;
 }
 
-struct tmd_upkeep *tmd_upkeep_new(struct tmd *tmd)
+static void add(chore_list *list, const struct chore *chore)
+{
+    struct chore *copy = tm_xalloc(1, sizeof(*copy));
+    *copy = *chore;
+    *tm_vec_push(list) = copy; /* NOLINT(bugprone-sizeof-expression) */
+}
+
+/* What a configuration asks for; no timer is made yet. */
+static void plan_chores(struct tmd_upkeep *upkeep, struct tmd *tmd, chore_list *out)
 {
     const struct tm_config *config = tmd->config;
+    for (size_t i = 0; i < config->vault_count; i++) {
+        const struct tm_config_vault *vault = &config->vaults[i];
+        if (!vault->read_only) { /* else that is its writer's */
+            add(out, &(struct chore){.tmd = tmd,
+                             .what = RETENTION,
+                             .vault = vault,
+                             .schedule = &vault->maintenance,
+                             .offset_ms = offset_of(vault)});
+        }
+        add(out, &(struct chore){.tmd = tmd,
+                         .what = SCRUB,
+                         .vault = vault,
+                         .schedule = &upkeep->daily,
+                         .offset_ms =
+                                 OFFSET_MAX_MS + tmd_upkeep_offset_ms(vault->name, OFFSET_MAX_MS)});
+    }
+    for (size_t i = 0; i < config->verify_count; i++) {
+        const struct tm_config_verify *verify = &config->verify[i];
+        add(out, &(struct chore){.tmd = tmd,
+                         .what = VERIFY,
+                         .vault = verify->vault,
+                         .verify = verify,
+                         .schedule = &verify->schedule});
+    }
+}
+
+static void start_chore(struct chore *chore)
+{
+    tm_assert(uv_timer_init(&chore->tmd->loop, &chore->timer) == 0);
+    chore->timer.data = chore;
+}
+
+struct tmd_upkeep *tmd_upkeep_new(struct tmd *tmd)
+{
     struct tmd_upkeep *upkeep = tm_xalloc(1, sizeof(*upkeep));
     struct tm_err err = {0};
     enum tm_code code = tm_schedule_parse("@daily", &upkeep->daily, &err);
     tm_assert(code == TM_OK);
-    upkeep->at = tm_xalloc(2 * config->vault_count + config->verify_count + 1, sizeof(*upkeep->at));
-    for (size_t i = 0; i < config->vault_count; i++) {
-        const struct tm_config_vault *vault = &config->vaults[i];
-        if (!vault->read_only) { /* else that is its writer's */
-            add(upkeep, tmd, RETENTION, vault, &vault->maintenance)->offset_ms = offset_of(vault);
-        }
-        add(upkeep, tmd, SCRUB, vault, &upkeep->daily)->offset_ms =
-                OFFSET_MAX_MS + tmd_upkeep_offset_ms(vault->name, OFFSET_MAX_MS);
-    }
-    for (size_t i = 0; i < config->verify_count; i++) {
-        const struct tm_config_verify *verify = &config->verify[i];
-        add(upkeep, tmd, VERIFY, verify->vault, &verify->schedule)->verify = verify;
+    plan_chores(upkeep, tmd, &upkeep->at);
+    for (size_t i = 0; i < upkeep->at.count; i++) {
+        start_chore(upkeep->at.at[i]);
     }
     return upkeep;
+}
+
+static void free_list(chore_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->at[i]);
+    }
+    tm_vec_done(list);
 }
 
 void tmd_upkeep_free(struct tmd_upkeep *upkeep)
 {
     if (upkeep != NULL) {
-        free(upkeep->at);
+        free_list(&upkeep->at);
+        free_list(&upkeep->gone);
         free(upkeep);
     }
 }
@@ -129,7 +165,7 @@ static void accepted(
     struct chore *chore = arg;
     (void)job;
     (void)created;
-    if (problem == NULL || chore->tmd->draining) {
+    if (problem == NULL || chore->tmd->draining || chore->gone) {
         return;
     }
     tm_log(TM_LOG_WARNING, "upkeep.delayed", problem->detail,
@@ -147,7 +183,7 @@ static void counted(void *arg, const struct tm_vault_view *vaults, size_t count,
         const struct tm_problem *problem)
 {
     struct chore *chore = arg;
-    if (problem != NULL || count == 0 || !vaults[0].read || vaults[0].head == NULL ||
+    if (problem != NULL || count == 0 || !vaults[0].read || vaults[0].head == NULL || chore->gone ||
             chore->tmd->draining || !chore->tmd->ready) {
         return;
     }
@@ -184,25 +220,32 @@ static void look(uv_timer_t *timer)
 
 /* What was due while the daemon was down ------------------------------------------------------ */
 
-struct history {
-    struct tmd *tmd;
-    int64_t *last_ms; /* of each chore: when its last job ended; 0: none is known */
+struct last {
+    struct chore *chore; /* the loop's */
+    enum what what;
+    const char *vault;
+    int64_t ended_ms; /* its last job; 0: none is known */
 };
 
-static bool is_of(const struct chore *chore, const struct tm_vault_request *request)
+struct history {
+    struct tmd *tmd;
+    TM_VEC(struct last) at;
+};
+
+static bool is_of(const struct last *last, const struct tm_vault_request *request)
 {
-    return strcmp(request->vault, chore->vault->name) == 0 &&
-           (chore->what == RETENTION || request->depth == SCRUB_DEPTH);
+    return strcmp(request->vault, last->vault) == 0 &&
+           (last->what == RETENTION || request->depth == SCRUB_DEPTH);
 }
 
-static void find_last(struct tmd_keep *keep, const struct chore *chore, int64_t *out)
+static void find_last(struct tmd_keep *keep, struct last *last)
 {
     struct tm_arena arena = {0};
     struct tm_job_row *rows = NULL;
     struct tm_err err = {0};
     size_t count = 0;
     struct tm_job_query query = {
-            .kinds = 1U << (chore->what == RETENTION ? TM_JOB_RETENTION : TM_JOB_VERIFY),
+            .kinds = 1U << (last->what == RETENTION ? TM_JOB_RETENTION : TM_JOB_VERIFY),
             .since_ms = INT64_MIN,
             .limit = HISTORY,
     };
@@ -210,12 +253,12 @@ static void find_last(struct tmd_keep *keep, const struct chore *chore, int64_t 
         tm_log(TM_LOG_ERROR, "journal.failed", err.msg, TM_LOG_END);
         count = 0;
     }
-    for (size_t i = 0; *out == 0 && i < count; i++) {
+    for (size_t i = 0; last->ended_ms == 0 && i < count; i++) {
         struct tm_vault_request request = {0};
         struct tm_err ignored = {0};
         if (tmd_vault_request_read(rows[i].request, &arena, &request, &ignored) == TM_OK &&
-                is_of(chore, &request)) {
-            *out = rows[i].finished_ms;
+                is_of(last, &request)) {
+            last->ended_ms = rows[i].finished_ms;
         }
     }
     tm_arena_done(&arena);
@@ -224,50 +267,127 @@ static void find_last(struct tmd_keep *keep, const struct chore *chore, int64_t 
 static void history_work(struct tmd_keep *keep, void *arg)
 {
     struct history *history = arg;
-    const struct tmd_upkeep *upkeep = history->tmd->upkeep;
-    for (size_t i = 0; i < upkeep->count; i++) {
-        if (upkeep->at[i].what != VERIFY) { /* what a chore is made of never changes */
-            find_last(keep, &upkeep->at[i], &history->last_ms[i]);
-        }
+    for (size_t i = 0; i < history->at.count; i++) {
+        find_last(keep, &history->at.at[i]);
     }
 }
 
 static void history_done(void *arg)
 {
     struct history *history = arg;
-    struct tmd *tmd = history->tmd;
     int64_t now_ms = tm_now_ms();
-    for (size_t i = 0; !tmd->draining && i < tmd->upkeep->count; i++) {
-        struct chore *chore = &tmd->upkeep->at[i];
-        int64_t last_ms = history->last_ms[i];
-        int64_t planned_ms = last_ms > 0 ? planned_after(chore, last_ms) : 0;
-        if (planned_ms > 0 && planned_ms < now_ms) {
+    for (size_t i = 0; !history->tmd->draining && i < history->at.count; i++) {
+        struct chore *chore = history->at.at[i].chore;
+        int64_t ended_ms = history->at.at[i].ended_ms;
+        int64_t planned_ms = ended_ms > 0 ? planned_after(chore, ended_ms) : 0;
+        if (!chore->gone && planned_ms > 0 && planned_ms < now_ms) {
             chore->next_ms = now_ms + CATCH_UP_MS;
             set_timer(chore);
         }
     }
-    free(history->last_ms);
+    tm_vec_done(&history->at);
     free(history);
+}
+
+static void ask_history(struct tmd *tmd)
+{
+    struct history *history = tm_xalloc(1, sizeof(*history));
+    history->tmd = tmd;
+    for (size_t i = 0; i < tmd->upkeep->at.count; i++) {
+        struct chore *chore = tmd->upkeep->at.at[i];
+        if (chore->what != VERIFY) {
+            *tm_vec_push(&history->at) =
+                    (struct last){.chore = chore, .what = chore->what, .vault = chore->vault->name};
+        }
+    }
+    tmd_keeper_ask(tmd, history_work, history_done, history);
+}
+
+static void plan_first(struct chore *chore)
+{
+    chore->next_ms = planned_after(chore, tm_now_ms());
+    if (chore->next_ms != 0) {
+        set_timer(chore);
+    }
 }
 
 void tmd_upkeep_start(struct tmd *tmd)
 {
-    struct history *history = tm_xalloc(1, sizeof(*history));
-    history->tmd = tmd;
-    history->last_ms = tm_xalloc(tmd->upkeep->count + 1, sizeof(*history->last_ms));
-    tmd_keeper_ask(tmd, history_work, history_done, history);
-    for (size_t i = 0; i < tmd->upkeep->count; i++) {
-        struct chore *chore = &tmd->upkeep->at[i];
-        chore->next_ms = planned_after(chore, tm_now_ms());
-        if (chore->next_ms != 0) {
-            set_timer(chore);
-        }
+    ask_history(tmd);
+    for (size_t i = 0; i < tmd->upkeep->at.count; i++) {
+        plan_first(tmd->upkeep->at.at[i]);
     }
 }
 
 void tmd_upkeep_stop(struct tmd *tmd)
 {
-    for (size_t i = 0; i < tmd->upkeep->count; i++) {
-        (void)uv_timer_stop(&tmd->upkeep->at[i].timer);
+    for (size_t i = 0; i < tmd->upkeep->at.count; i++) {
+        (void)uv_timer_stop(&tmd->upkeep->at.at[i]->timer);
     }
+}
+
+/* Another configuration ----------------------------------------------------------------------- */
+
+/* Is it the same work at the same times? Then what was planned, or is to be tried again, stays so. */
+static bool is_same(const struct chore *a, const struct chore *b)
+{
+    if (a->what != b->what || strcmp(a->vault->name, b->vault->name) != 0) {
+        return false;
+    }
+    switch (a->what) {
+    case RETENTION:
+        return strcmp(a->vault->maintenance_text, b->vault->maintenance_text) == 0;
+    case SCRUB:
+        return true;
+    case VERIFY:
+        return tm_config_same_verify(a->verify, b->verify);
+    }
+    return false;
+}
+
+static struct chore *take_same(chore_list *list, const struct chore *as)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct chore *chore = list->at[i];
+        if (chore != NULL && is_same(chore, as)) {
+            list->at[i] = NULL;
+            return chore;
+        }
+    }
+    return NULL;
+}
+
+static void let_go(struct tmd_upkeep *upkeep, struct chore *chore)
+{
+    (void)uv_timer_stop(&chore->timer);
+    chore->gone = true;
+    *tm_vec_push(&upkeep->gone) = chore; /* NOLINT(bugprone-sizeof-expression) */
+}
+
+void tmd_upkeep_adopt(struct tmd *tmd)
+{
+    struct tmd_upkeep *upkeep = tmd->upkeep;
+    chore_list before = upkeep->at;
+    upkeep->at = (chore_list){0};
+    plan_chores(upkeep, tmd, &upkeep->at);
+    for (size_t i = 0; i < upkeep->at.count; i++) {
+        struct chore *planned = upkeep->at.at[i];
+        struct chore *same = take_same(&before, planned);
+        if (same == NULL) {
+            start_chore(planned);
+            plan_first(planned);
+            continue;
+        }
+        same->vault = planned->vault;
+        same->verify = planned->verify;
+        same->schedule = planned->schedule;
+        upkeep->at.at[i] = same;
+        free(planned);
+    }
+    for (size_t i = 0; i < before.count; i++) {
+        if (before.at[i] != NULL) {
+            let_go(upkeep, before.at[i]);
+        }
+    }
+    tm_vec_done(&before);
 }

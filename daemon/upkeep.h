@@ -17,6 +17,7 @@ struct tmd_upkeep *tmd_upkeep_new(struct tmd *tmd);
 void tmd_upkeep_free(struct tmd_upkeep *upkeep);
 void tmd_upkeep_start(struct tmd *tmd);
 void tmd_upkeep_stop(struct tmd *tmd);
+void tmd_upkeep_adopt(struct tmd *tmd); /* the configuration is another one */
 
 /* How far after the planned time a vault's own jobs start: the same for a name, below `span_ms`. */
 int64_t tmd_upkeep_offset_ms(const char *name, int64_t span_ms);

@@ -27,8 +27,8 @@ void tmd_vault_ended(struct tmd_job *job)
 static enum tm_code open_both(struct tmd_job *job, struct tm_vault **vault,
         struct tm_catalog **catalog, struct tm_err *err)
 {
-    TM_TRY(tmd_vault(job->tmd->sources, job->vault, vault, err));
-    return tmd_catalog(job->tmd->sources, job->vault, catalog, err);
+    TM_TRY(tmd_vault(job->lease, job->vault, vault, err));
+    return tmd_catalog(job->tmd, job->vault, catalog, err);
 }
 
 /* Delete -------------------------------------------------------------------------------------- */

@@ -11,12 +11,16 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "base/vec.h"
 #include "catalog/findings.h"
 #include "codec/keys.h"
 #include "errand.h"
 #include "hooks.h"
 
-enum { PROBE_EVERY_MS = 5 * 60 * 1000 };
+enum {
+    PROBE_EVERY_MS = 5 * 60 * 1000,
+    AGAIN_MS = 1000, /* when too many errands go on */
+};
 
 struct counts { /* what a vault holds, by its catalog */
     bool known;
@@ -43,6 +47,8 @@ struct known {
     struct counts counts;
     struct probe probe;
     bool probing;
+    bool due;    /* to be probed as soon as it can be */
+    bool unread; /* since it came with a reload: its log is not in the catalog */
     char id[2 * sizeof(struct tm_id16) + 1];
     char head[2 * sizeof(struct tm_hash) + 24];
     char where[256]; /* of a bucket */
@@ -50,19 +56,27 @@ struct known {
 
 struct tmd_vaults {
     struct tmd *tmd;
-    struct known *at;
+    struct known **at; /* in the order of the configuration */
     size_t count;
+    uint64_t all_due_ms; /* by the loop's clock */
     uv_timer_t timer;
 };
+
+static struct known *make_known(const struct tm_config_vault *config)
+{
+    struct known *known = tm_xalloc(1, sizeof(*known));
+    known->config = config;
+    return known;
+}
 
 struct tmd_vaults *tmd_vaults_new(struct tmd *tmd)
 {
     struct tmd_vaults *vaults = tm_xalloc(1, sizeof(*vaults));
     vaults->tmd = tmd;
     vaults->count = tmd->config->vault_count;
-    vaults->at = tm_xalloc(vaults->count + 1, sizeof(*vaults->at));
+    vaults->at = tm_xalloc(vaults->count + 1, sizeof(struct known *));
     for (size_t i = 0; i < vaults->count; i++) {
-        vaults->at[i].config = &tmd->config->vaults[i];
+        vaults->at[i] = make_known(&tmd->config->vaults[i]);
     }
     tm_assert(uv_timer_init(&tmd->loop, &vaults->timer) == 0);
     vaults->timer.data = vaults;
@@ -71,20 +85,90 @@ struct tmd_vaults *tmd_vaults_new(struct tmd *tmd)
 
 void tmd_vaults_free(struct tmd_vaults *vaults)
 {
-    if (vaults != NULL) {
-        free(vaults->at);
-        free(vaults);
+    if (vaults == NULL) {
+        return;
     }
+    for (size_t i = 0; i < vaults->count; i++) {
+        free(vaults->at[i]);
+    }
+    free(vaults->at);
+    free(vaults);
+}
+
+/* NULL: none of that name, any more or at all. */
+static struct known *find_known(const struct tmd *tmd, const char *name)
+{
+    for (size_t i = 0; i < tmd->vaults->count; i++) {
+        if (strcmp(tmd->vaults->at[i]->config->name, name) == 0) {
+            return tmd->vaults->at[i];
+        }
+    }
+    return NULL;
+}
+
+static void let_go(struct tmd *tmd, struct known *known)
+{
+    tmd_hooks_over(tmd, TM_HOOK_VAULT_DOWN, known->config->name);
+    tm_metric_forget("vault", known->config->name);
+    free(known);
+}
+
+/* Whether it answers is to be found out anew; what its catalog says stays until that is counted. */
+static void change(struct known *known, const struct tm_config_vault *config)
+{
+    if (!tm_config_same_vault(known->config, config)) {
+        known->probe = (struct probe){0};
+        known->probing = false; /* what goes on is of the section before */
+        known->due = true;
+        known->unread = true;
+        bool no_quota = known->config->quota > 0 && config->quota == 0;
+        if (known->config->type != config->type || no_quota) { /* series that would stand still */
+            tm_metric_forget("vault", config->name);
+        }
+    }
+    known->config = config;
+}
+
+void tmd_vaults_adopt(struct tmd *tmd)
+{
+    struct tmd_vaults *vaults = tmd->vaults;
+    const struct tm_config *config = tmd->config;
+    struct known **fresh = tm_xalloc(config->vault_count + 1, sizeof(struct known *));
+    for (size_t i = 0; i < config->vault_count; i++) {
+        fresh[i] = find_known(tmd, config->vaults[i].name);
+    }
+    for (size_t i = 0; i < vaults->count; i++) {
+        if (tm_config_find_vault(config, vaults->at[i]->config->name) == NULL) {
+            let_go(tmd, vaults->at[i]);
+        }
+    }
+    for (size_t i = 0; i < config->vault_count; i++) {
+        if (fresh[i] != NULL) {
+            change(fresh[i], &config->vaults[i]);
+        } else {
+            fresh[i] = make_known(&config->vaults[i]);
+            fresh[i]->due = true;
+            fresh[i]->unread = true;
+        }
+    }
+    free(vaults->at);
+    vaults->at = fresh;
+    vaults->count = config->vault_count;
+    tmd_vaults_start(tmd); /* a look at those that are due */
 }
 
 /* Counting ------------------------------------------------------------------------------------ */
 
+struct counted {
+    const char *vault; /* its name */
+    struct counts counts;
+};
+
 struct counting {
     struct tmd *tmd;
-    size_t first; /* vaults [first, end) */
-    size_t end;
-    struct counts *counts; /* one a vault of the configuration */
-    tm_done_vaults done;   /* NULL: nobody waits */
+    const char *vault; /* NULL: all; borrowed from a configuration */
+    TM_VEC(struct counted) found;
+    tm_done_vaults done; /* NULL: nobody waits */
     void *arg;
 };
 
@@ -134,14 +218,20 @@ static enum tm_code count_one(struct tm_catalog *catalog, struct counts *out, st
 static void count_work(struct tmd_keep *keep, void *arg)
 {
     struct counting *counting = arg;
-    for (size_t i = counting->first; i < counting->end; i++) {
+    for (size_t i = 0; i < keep->config->vault_count; i++) {
+        const struct tm_config_vault *config = &keep->config->vaults[i];
         struct tm_err err = {0};
-        if (keep->catalogs[i] != NULL &&
-                count_one(keep->catalogs[i], &counting->counts[i], &err) != TM_OK) {
-            tm_log(TM_LOG_ERROR, "catalog.unusable", err.msg,
-                    TM_LOG_STR("vault", keep->config->vaults[i].name), TM_LOG_END);
+        if (counting->vault != NULL && strcmp(counting->vault, config->name) != 0) {
+            continue;
         }
-        count_room(&keep->config->vaults[i], &counting->counts[i]);
+        struct counted *counted = tm_vec_push(&counting->found);
+        counted->vault = config->name;
+        if (keep->catalogs[i] != NULL &&
+                count_one(keep->catalogs[i], &counted->counts, &err) != TM_OK) {
+            tm_log(TM_LOG_ERROR, "catalog.unusable", err.msg, TM_LOG_STR("vault", config->name),
+                    TM_LOG_END);
+        }
+        count_room(config, &counted->counts);
     }
 }
 
@@ -202,66 +292,76 @@ static void view(struct known *known, struct tm_vault_view *out)
 static void count_done(void *arg)
 {
     struct counting *counting = arg;
-    struct tmd_vaults *vaults = counting->tmd->vaults;
-    struct tm_vault_view *views = tm_xalloc(vaults->count + 1, sizeof(*views));
-    for (size_t i = counting->first; i < counting->end; i++) {
-        vaults->at[i].counts = counting->counts[i];
-        view(&vaults->at[i], &views[i]);
+    struct tm_vault_view *views = tm_xalloc(counting->found.count + 1, sizeof(*views));
+    size_t count = 0;
+    for (size_t i = 0; i < counting->found.count; i++) {
+        const struct counted *counted = &counting->found.at[i];
+        struct known *known = find_known(counting->tmd, counted->vault);
+        if (known != NULL) { /* it may have gone meanwhile */
+            known->counts = counted->counts;
+            view(known, &views[count++]);
+        }
     }
-    if (counting->done != NULL) {
-        counting->done(
-                counting->arg, views + counting->first, counting->end - counting->first, NULL);
+    if (counting->done != NULL && counting->vault != NULL && count == 0) {
+        struct tm_problem problem;
+        tmd_unknown_vault(counting->tmd, counting->vault, &problem);
+        counting->done(counting->arg, NULL, 0, &problem);
+    } else if (counting->done != NULL) {
+        counting->done(counting->arg, views, count, NULL);
     }
     free(views);
-    free(counting->counts);
+    tm_vec_done(&counting->found);
     free(counting);
 }
 
-static void ask_count(struct tmd *tmd, size_t first, size_t end, tm_done_vaults done, void *arg)
+static void ask_count(struct tmd *tmd, const char *vault, tm_done_vaults done, void *arg)
 {
     struct counting *counting = tm_xalloc(1, sizeof(*counting));
-    *counting = (struct counting){.tmd = tmd, .first = first, .end = end, .done = done, .arg = arg};
-    counting->counts = tm_xalloc(tmd->vaults->count + 1, sizeof(*counting->counts));
+    *counting = (struct counting){.tmd = tmd, .vault = vault, .done = done, .arg = arg};
     tmd_keeper_ask(tmd, count_work, count_done, counting);
 }
 
 void tmd_vaults_count(struct tmd *tmd, const struct tm_config_vault *vault)
 {
-    size_t index = (size_t)(vault - tmd->config->vaults);
-    ask_count(tmd, index, index + 1, NULL, NULL);
+    ask_count(tmd, vault->name, NULL, NULL);
 }
 
 /* Probing ------------------------------------------------------------------------------------- */
 
 struct probing {
     struct tmd *tmd;
-    size_t index;
+    const struct tm_config_vault *config; /* of when it began */
+    bool read_log;
     struct probe probe;
     tm_done_vaults done; /* NULL: nobody waits */
     void *arg;
 };
 
-/* Of a vault that others write, their commits are read; in others each job sees to that. */
-static enum tm_code follow(struct tmd *tmd, const struct tm_config_vault *config,
+/* The commits that the catalog does not know yet. */
+static enum tm_code read_log(struct tmd *tmd, const struct tm_config_vault *config,
         struct tm_vault *vault, struct tm_err *err)
 {
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
-    TM_TRY(tmd_catalog(tmd->sources, config, &catalog, err));
+    TM_TRY(tmd_catalog(tmd, config, &catalog, err));
     struct tm_fold fold = tm_catalog_fold(catalog);
-    return tm_vault_refresh(vault, &fold, err);
+    enum tm_code code = tm_vault_refresh(vault, &fold, err);
+    if (code == TM_OK || code == TM_E_ROLLED_BACK) {
+        tmd_vault_alarm(config, err);
+    }
+    return code;
 }
 
 static enum tm_code probe_vault(struct probing *probing, struct tm_err *err)
 {
     struct tm_vault *vault = NULL;
     struct tmd *tmd = probing->tmd;
-    const struct tm_config_vault *config = &tmd->config->vaults[probing->index];
-    TM_TRY(tmd_vault(tmd->sources, config, &vault, err));
+    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(tmd);
+    TM_TRY(tmd_vault(lease, probing->config, &vault, err));
     const struct tm_ring *ring = tm_vault_ring(vault);
     tm_ring_fingerprint(ring, probing->probe.key);
     probing->probe.write_only = !tm_ring_can_read(ring);
     TM_TRY(tm_store_probe(tm_vault_store(vault), err));
-    return config->read_only ? follow(tmd, config, vault, err) : TM_OK;
+    return probing->read_log ? read_log(tmd, probing->config, vault, err) : TM_OK;
 }
 
 static void probe_work(void *arg)
@@ -286,56 +386,93 @@ static void tell_change(struct tmd *tmd, const struct known *known, const struct
     }
 }
 
-static void probe_done(void *arg)
+static void answer_failure(const struct probing *probing)
 {
-    struct probing *probing = arg;
-    struct known *known = &probing->tmd->vaults->at[probing->index];
+    struct tm_problem problem;
+    tmd_problem_of(&probing->probe.err, &problem);
+    problem.status = 502; /* it is the vault that fails, whatever its reason */
+    problem.slug = problem.slug != NULL && strcmp(problem.slug, "not-found") == 0
+                           ? "vault-unreachable"
+                           : problem.slug;
+    problem.member = "vault";
+    (void)snprintf(problem.value, sizeof(problem.value), "%s", probing->config->name);
+    probing->done(probing->arg, NULL, 0, &problem);
+}
+
+/* What was found out is of a section that may not be in force any more. */
+static void keep_probe(const struct probing *probing)
+{
+    struct tmd *tmd = probing->tmd;
+    struct known *known = find_known(tmd, probing->config->name);
+    if (known == NULL || !tm_config_same_vault(known->config, probing->config)) {
+        return;
+    }
     struct probe was = known->probe;
     known->probe = probing->probe;
     known->probing = false;
-    tell_change(probing->tmd, known, &was);
+    tell_change(tmd, known, &was);
+    if (known->unread && known->probe.err.code == TM_OK) {
+        known->unread = false;
+        tmd_policies_reload(tmd); /* it may hold points of theirs */
+    }
+}
+
+static void probe_done(void *arg)
+{
+    struct probing *probing = arg;
+    keep_probe(probing);
     if (probing->done != NULL && probing->probe.err.code != TM_OK) {
-        struct tm_problem problem;
-        tmd_problem_of(&probing->probe.err, &problem);
-        problem.status = 502; /* it is the vault that fails, whatever its reason */
-        problem.slug = problem.slug != NULL && strcmp(problem.slug, "not-found") == 0
-                               ? "vault-unreachable"
-                               : problem.slug;
-        problem.member = "vault";
-        (void)snprintf(problem.value, sizeof(problem.value), "%s", known->config->name);
-        probing->done(probing->arg, NULL, 0, &problem);
+        answer_failure(probing);
     } else {
-        ask_count(probing->tmd, probing->index, probing->index + 1, probing->done, probing->arg);
+        ask_count(probing->tmd, probing->config->name, probing->done, probing->arg);
     }
     free(probing);
 }
 
 /* False: it cannot be probed now. */
-static bool probe(struct tmd *tmd, size_t index, tm_done_vaults done, void *arg)
+static bool probe(struct tmd *tmd, struct known *known, tm_done_vaults done, void *arg)
 {
     struct probing *probing = tm_xalloc(1, sizeof(*probing));
-    *probing = (struct probing){.tmd = tmd, .index = index, .done = done, .arg = arg};
+    *probing = (struct probing){
+            .tmd = tmd,
+            .config = known->config,
+            /* Of one that others write; in others each job sees to it, but for the first time. */
+            .read_log = known->config->read_only || known->unread,
+            .done = done,
+            .arg = arg,
+    };
     if (!tmd_errand(tmd, probe_work, probe_done, probing)) {
         free(probing);
         return false;
     }
-    tmd->vaults->at[index].probing = true;
+    known->probing = true;
+    known->due = false;
     return true;
 }
 
-static void probe_all(uv_timer_t *timer)
+static void look(uv_timer_t *timer)
 {
     struct tmd_vaults *vaults = timer->data;
-    for (size_t i = 0; i < vaults->count; i++) {
-        if (!vaults->at[i].probing) { /* a store that hangs is not asked twice */
-            (void)probe(vaults->tmd, i, NULL, NULL);
-        }
+    uint64_t now_ms = uv_now(timer->loop);
+    bool all = now_ms >= vaults->all_due_ms;
+    bool refused = false;
+    if (all) {
+        vaults->all_due_ms = now_ms + PROBE_EVERY_MS;
     }
+    for (size_t i = 0; i < vaults->count; i++) {
+        struct known *known = vaults->at[i];
+        known->due =
+                (known->due || all) && !known->probing; /* a store that hangs is not asked twice */
+        refused |= known->due && !probe(vaults->tmd, known, NULL, NULL);
+    }
+    uint64_t wait_ms = refused ? AGAIN_MS : vaults->all_due_ms - now_ms;
+    tm_assert(uv_timer_start(timer, look, wait_ms, 0) == 0);
+    uv_unref((uv_handle_t *)timer);
 }
 
 void tmd_vaults_start(struct tmd *tmd)
 {
-    tm_assert(uv_timer_start(&tmd->vaults->timer, probe_all, 0, PROBE_EVERY_MS) == 0);
+    tm_assert(uv_timer_start(&tmd->vaults->timer, look, 0, 0) == 0);
     uv_unref((uv_handle_t *)&tmd->vaults->timer);
 }
 
@@ -346,29 +483,29 @@ void tmd_vaults_stop(struct tmd *tmd)
 
 /* Asking -------------------------------------------------------------------------------------- */
 
-/* False: there is none of that name, and `done` has been told. */
-static bool find(struct tmd *tmd, const char *name, tm_done_vaults done, void *arg, size_t *index)
+/* NULL: there is none of that name, and `done` has been told. */
+static struct known *find_or_refuse(
+        struct tmd *tmd, const char *name, tm_done_vaults done, void *arg)
 {
-    for (size_t i = 0; i < tmd->vaults->count; i++) {
-        if (strcmp(tmd->vaults->at[i].config->name, name) == 0) {
-            *index = i;
-            return true;
-        }
+    struct known *known = find_known(tmd, name);
+    if (known == NULL) {
+        struct tm_problem problem;
+        tmd_unknown_vault(tmd, name, &problem);
+        done(arg, NULL, 0, &problem);
     }
-    struct tm_problem problem;
-    tmd_unknown_vault(tmd, name, &problem);
-    done(arg, NULL, 0, &problem);
-    return false;
+    return known;
 }
 
 void tmd_vaults_ask(void *self, const char *name, tm_done_vaults done, void *arg)
 {
     struct tmd *tmd = self;
-    size_t index = 0;
     if (name == NULL) {
-        ask_count(tmd, 0, tmd->vaults->count, done, arg);
-    } else if (find(tmd, name, done, arg, &index)) {
-        ask_count(tmd, index, index + 1, done, arg);
+        ask_count(tmd, NULL, done, arg);
+        return;
+    }
+    const struct known *known = find_or_refuse(tmd, name, done, arg);
+    if (known != NULL) {
+        ask_count(tmd, known->config->name, done, arg);
     }
 }
 
@@ -376,16 +513,15 @@ void tmd_vaults_probe(void *self, const char *name, const struct tm_caller *call
         tm_done_vaults done, void *arg)
 {
     struct tmd *tmd = self;
-    size_t index = 0;
-    if (!find(tmd, name, done, arg, &index)) {
+    struct known *known = find_or_refuse(tmd, name, done, arg);
+    if (known == NULL) {
         return;
     }
     tm_log(TM_LOG_INFO, "audit", "vault probed", TM_LOG_STR("who", caller->who),
             TM_LOG_STR("request_id", caller->request_id), TM_LOG_STR("vault", name), TM_LOG_END);
-    if (!probe(tmd, index, done, arg)) {
-        struct tm_problem problem = {.status = 503, .slug = "queue-full", .retry_after_s = 2};
-        problem.slug = tmd->draining ? "draining" : problem.slug;
-        (void)snprintf(problem.detail, sizeof(problem.detail), "no vault can be probed now");
+    if (!probe(tmd, known, done, arg)) {
+        struct tm_problem problem;
+        tmd_errand_refused(tmd, "no vault can be probed now", &problem);
         done(arg, NULL, 0, &problem);
     }
 }
@@ -398,7 +534,7 @@ void tmd_vaults_metrics(struct tmd *tmd)
     int64_t database_bytes = 0;
     bool any = false;
     for (size_t i = 0; i < tmd->vaults->count; i++) {
-        const struct known *known = &tmd->vaults->at[i];
+        const struct known *known = tmd->vaults->at[i];
         const struct counts *counts = &known->counts;
         const char *name = known->config->name;
         if (known->probe.done) {

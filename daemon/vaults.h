@@ -15,6 +15,8 @@ struct tmd_vaults *tmd_vaults_new(struct tmd *tmd);
 void tmd_vaults_free(struct tmd_vaults *vaults);
 void tmd_vaults_start(struct tmd *tmd); /* probes begin */
 void tmd_vaults_stop(struct tmd *tmd);
+/* The configuration is another one: vaults come, change and go; those that are not as they were are probed soon. */
+void tmd_vaults_adopt(struct tmd *tmd);
 
 /* Count again what the vault holds. */
 void tmd_vaults_count(struct tmd *tmd, const struct tm_config_vault *vault);

@@ -18,14 +18,15 @@ enum { CLUSTER_MS = 10 * 1000, FAULTS_SHOWN = 100 };
 /* What a repair reads again: the cluster of that id among those configured; NULL: none answers to it. */
 static struct tm_kafka *find_cluster(void *arg, struct tm_slice cluster_id)
 {
-    struct tmd *tmd = arg;
+    const struct tmd_job *job = arg;
+    const struct tm_config *config = job->tmd->config;
     struct tm_kafka *found = NULL;
     struct tm_arena arena = {0};
-    for (size_t i = 0; found == NULL && i < tmd->config->cluster_count; i++) {
+    for (size_t i = 0; found == NULL && i < config->cluster_count; i++) {
         struct tm_kafka *kafka = NULL;
         struct tm_slice id = TM_SLICE_NULL;
         struct tm_err err = {0};
-        if (tmd_kafka(tmd->sources, &tmd->config->clusters[i], false, &kafka, &err) == TM_OK &&
+        if (tmd_kafka(job->lease, &config->clusters[i], false, &kafka, &err) == TM_OK &&
                 tm_kafka_cluster_id(kafka, CLUSTER_MS, &arena, &id, &err) == TM_OK &&
                 tm_slice_eq(cluster_id, id)) {
             found = kafka;
@@ -117,15 +118,15 @@ static enum tm_code verify(struct tmd_job *job, struct tm_verify_result *result,
             .scrub_budget_bytes = (uint64_t)task->budget_bytes,
             .repair = task->repair,
             .kafka = find_cluster,
-            .kafka_arg = job->tmd,
+            .kafka_arg = job,
             .level = job->vault->compression_level,
     };
     if (task->point != NULL && !tm_ulid_parse(task->point, "rp_", &point)) {
         return tm_err_set(err, TM_E_USAGE, "\"%s\" is not a recovery point", task->point);
     }
     options.point = task->point != NULL ? &point : NULL;
-    TM_TRY(tmd_vault(job->tmd->sources, job->vault, &options.vault, err));
-    TM_TRY(tmd_catalog(job->tmd->sources, job->vault, &catalog, err));
+    TM_TRY(tmd_vault(job->lease, job->vault, &options.vault, err));
+    TM_TRY(tmd_catalog(job->tmd, job->vault, &catalog, err));
     options.catalog = catalog;
     struct tm_job_env env = tmd_run_env(job);
     return tm_verify_run(&options, &env, result, err);
@@ -173,8 +174,8 @@ static enum tm_code import(struct tmd_job *job, struct tm_fold_state *out, struc
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     struct tm_vault *vault = NULL;
     struct tm_fold_state before;
-    TM_TRY(tmd_vault(job->tmd->sources, job->vault, &vault, err));
-    TM_TRY(tmd_catalog(job->tmd->sources, job->vault, &catalog, err));
+    TM_TRY(tmd_vault(job->lease, job->vault, &vault, err));
+    TM_TRY(tmd_catalog(job->tmd, job->vault, &catalog, err));
     struct tm_fold fold = tm_catalog_fold(catalog);
     TM_TRY(tm_vault_refresh(vault, &fold, err)); /* a log that was rolled back is refused here */
     TM_TRY(fold.ops->state(fold.self, &before, err));

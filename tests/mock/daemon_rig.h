@@ -145,7 +145,7 @@ UNUSED static void daemon_begin(struct daemon_rig *rig, const char *config)
     ck_assert_int_eq(uv_async_init(&tmd->loop, &tmd->wake, drain_box), 0);
     tmd->box = tm_mailbox_new(wake_loop, tmd);
     TAILQ_INIT(&tmd->questions);
-    tmd->sources = tmd_sources_new(tmd->config, "host/test");
+    tmd->sources = tmd_sources_new(tmd, "host/test");
     tmd->workers = tm_pool_new("worker", 4);
     tmd->sealers = tm_pool_new("sealer", 2);
     tmd->jobs = tmd_jobs_new(tmd);

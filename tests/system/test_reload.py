@@ -4,9 +4,11 @@
 import hashlib
 import json
 import os
+import pathlib
 import re
 import secrets
 import socket
+import time
 
 import pytest
 import yaml
@@ -120,9 +122,6 @@ def test_a_configuration_that_is_wrong_changes_nothing(bootstrap, new_topic, tid
     ({"state": {"dir": "/tmp/elsewhere"}}, "state.dir"),
     ({"server": {"max_body": "2MiB"}}, "server.max_body"),
     ({"workers": {"max": 3}}, "workers.max"),
-    ({"vaults": [{"name": "other", "type": "disk", "path": "/tmp/x", "passphrase": "${env:TM_PHRASE:-a long passphrase}"}],
-      "policies": []}, "vaults"),
-    ({"clusters": [{"name": "source", "bootstrap": "127.0.0.1:1"}]}, "clusters (source)"),
 ])
 def test_what_is_read_at_start_alone_is_named(bootstrap, new_topic, tidemarkd, section, told):
     """... and then nothing changes, though the rest of the file could."""
@@ -136,11 +135,151 @@ def test_what_is_read_at_start_alone_is_named(bootstrap, new_topic, tidemarkd, s
     assert policies(daemon) == {"p"}
 
 
-def test_a_key_that_is_another_one_needs_a_restart_and_is_not_shown(new_topic, tidemarkd):
-    daemon = tidemarkd({"policies": [jobs.policy(new_topic())]})
+def clients(daemon):
+    """How many clients of Kafka the process has: each has one main thread."""
+    names = [path.read_text().strip() for path in pathlib.Path(f"/proc/{daemon.process.pid}/task").glob("*/comm")]
+    return names.count("rdk:main")
+
+
+def test_a_cluster_that_differs_is_asked_as_it_is_now(bootstrap, new_topic, tidemarkd):
+    """Also while a run reads from it as it was; the client of before is closed behind its last user."""
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", secrets.token_bytes(1000)) for _ in range(3000)])
+    slow = jobs.policy(topic, limits={"read_bytes_per_second": "1MiB"}, consumer_groups=False)
+    daemon = tidemarkd({"policies": [slow]})
+    going = daemon.api("POST", "/v1/backups", json={"policy": "p"}).json()["id"]
+    jobs.wait_progress(daemon, going, 1)
+    dead = [{"name": "source", "bootstrap": "127.0.0.1:1"}]
+    assert changes(reloaded(daemon, {"policies": [slow], "clusters": dead})) == {("changed", "clusters", "source")}
+    assert daemon.get(f"/v1/jobs/{going}")["state"] == "running"
+    assert daemon.wait_job(going)["state"] == "succeeded"
+    records.wait_until(lambda: clients(daemon) == 0, "the client of before to be closed")
+    assert daemon.get("/v1/clusters/source")["up"] is False and daemon.get("/v1/clusters")["items"][0]["bootstrap"] == "127.0.0.1:1"
+    assert metric(daemon, 'tidemark_kafka_up{kafka_cluster="source"}') == 0
+    live = [{"name": "source", "bootstrap": bootstrap, "rdkafka": {"client.id": "another"}}]
+    assert changes(reloaded(daemon, {"policies": [slow], "clusters": live})) == {("changed", "clusters", "source")}
+    assert daemon.get("/v1/clusters/source")["up"] is True
+    records.produce(bootstrap, topic, [record(b"k", b"after")])
+    assert daemon.backup("p")["result"]["messages_count"] == 1
+    jobs.restore(daemon, suffix=".restored")
+    jobs.assert_restored(jobs.backed_up(daemon, bootstrap, topic), bootstrap, topic + ".restored")
+    reloaded(daemon, {"policies": [], "clusters": []})
+    records.wait_until(lambda: clients(daemon) == 0, "clients of a cluster that is gone to be closed")
+    assert "kafka_cluster" not in daemon.api("GET", "/metrics").text
+    daemon.stop()
+
+
+def disk(daemon, name, folder=None, **more):
+    return {"name": name, "type": "disk", "path": str(daemon.directory / (folder or name)), "key_file": str(daemon.key_path),
+            "create": True} | more
+
+
+def vault(daemon, name):
+    return daemon.get(f"/v1/vaults/{name}")
+
+
+def test_vaults_come_move_and_go_without_a_restart(bootstrap, new_topic, tidemarkd):
+    orders, payments = new_topic(), new_topic()
+    for topic in (orders, payments):
+        records.produce(bootstrap, topic, [record(b"k", b"v") for _ in range(5)])
+    daemon = tidemarkd({"policies": [jobs.policy(orders)]})
+    daemon.backup("p")
+    process = daemon.process.pid
+    p, q = jobs.policy(orders), jobs.policy(payments, name="q", vault="second")
+    # Another order, so that nothing may go by where a vault stands.
+    both = {"policies": [q, p], "vaults": [disk(daemon, "second"), disk(daemon, "local", "vault")]}
+    assert changes(reloaded(daemon, both)) == {("added", "vaults", "second"), ("added", "policies", "q")}
+    records.wait_until(lambda: vault(daemon, "second").get("up"), "the new vault to be looked at")
+    daemon.backup("q")
+    jobs.restore(daemon, name="q", suffix=".restored")
+    jobs.assert_restored(jobs.backed_up(daemon, bootstrap, payments, "q"), bootstrap, payments + ".restored")
+    assert {one["policy"]: one["vault"] for one in daemon.get("/v1/recovery-points")["items"]} == {"p": "local", "q": "second"}
+    assert metric(daemon, 'tidemark_vault_up{vault="second",backend="disk"}') == 1
+
+    # The disk is mounted elsewhere: the same vault at another path, and its backups go on where they were.
+    (daemon.directory / "vault").rename(daemon.directory / "moved")
+    moved = both | {"vaults": [disk(daemon, "second"), disk(daemon, "local", "moved")]}
+    assert changes(reloaded(daemon, moved)) == {("changed", "vaults", "local")}
+    records.wait_until(lambda: vault(daemon, "local").get("up"), "the vault at its new place")
+    assert vault(daemon, "local")["where"].endswith("/moved") and not (daemon.directory / "vault").exists()
+    records.produce(bootstrap, orders, [record(b"k", b"more")])
+    assert daemon.backup("p")["result"]["messages_count"] == 1
+    jobs.restore(daemon, suffix=".restored")
+    jobs.assert_restored(jobs.backed_up(daemon, bootstrap, orders), bootstrap, orders + ".restored")
+
+    # One that goes takes its points from the lists, and its series; it comes back with all of it.
+    alone = {"policies": [p], "vaults": [disk(daemon, "local", "moved")]}
+    assert changes(reloaded(daemon, alone)) == {("removed", "vaults", "second"), ("removed", "policies", "q")}
+    assert {one["policy"] for one in daemon.get("/v1/recovery-points")["items"]} == {"p"}
+    assert [one["name"] for one in daemon.get("/v1/vaults")["items"]] == ["local"]
+    assert daemon.api("GET", "/v1/vaults/second").status_code == 404
+    assert 'vault="second"' not in daemon.api("GET", "/metrics").text
+    (daemon.directory / "state" / "catalog" / "second.db").unlink()  # nothing has it open any more
+    reloaded(daemon, moved)
+    records.wait_until(lambda: vault(daemon, "second").get("recovery_points_count") == 1, "its log to be read again")
+    assert jobs.newest(daemon, "q")["vault"] == "second"
+    assert daemon.backup("q")["result"]["messages_count"] == 0
+    assert daemon.process.pid == process and daemon.running
+    daemon.stop()
+
+
+def test_a_vault_that_goes_while_a_run_writes_to_it_gets_all_of_that_run(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", secrets.token_bytes(1000)) for _ in range(3000)])
+    daemon = tidemarkd({})
+    slow = jobs.policy(topic, name="q", vault="second", limits={"read_bytes_per_second": "1MiB"})
+    both = {"policies": [slow], "vaults": [disk(daemon, "local", "vault"), disk(daemon, "second")]}
+    reloaded(daemon, both)
+    going = daemon.api("POST", "/v1/backups", json={"policy": "q"}).json()["id"]
+    jobs.wait_progress(daemon, going, 1)
+    reloaded(daemon, {})
+    assert daemon.wait_job(going)["state"] == "succeeded"
+    assert daemon.get("/v1/recovery-points")["items"] == []
+    reloaded(daemon, both)
+    assert jobs.newest(daemon, "q")["messages_count"] == 3000
+    jobs.restore(daemon, name="q", suffix=".restored")
+    jobs.assert_restored(jobs.backed_up(daemon, bootstrap, topic, "q"), bootstrap, topic + ".restored")
+    daemon.stop()
+
+
+def test_a_key_that_is_another_one_is_tried_and_not_shown(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    right = daemon.key_path.read_bytes()
     write_private(daemon.key_path, secrets.token_bytes(32))
     answer = daemon.api("POST", "/v1/config/reload", json={})
-    assert answer.status_code == 422 and "vaults" in answer.text and daemon.key_path.read_bytes().hex() not in answer.text
+    assert changes(answer.json()) == {("changed", "vaults", "local")} and daemon.key_path.read_bytes().hex() not in answer.text
+    records.wait_until(lambda: vault(daemon, "local").get("up") is False, "the vault that this key does not open")
+    assert daemon.run_job("/v1/backups", {"policy": "p"})["state"] == "failed"
+    write_private(daemon.key_path, right)
+    assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
+    records.wait_until(lambda: vault(daemon, "local").get("up"), "the vault with its key")
+    daemon.backup("p")
+
+
+def test_what_is_done_to_vaults_by_the_clock_follows_the_configuration(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    daemon.backup("p")
+    policies = [jobs.policy(topic)]
+
+    def ended(kind):
+        return sum(job["state"] == "succeeded" for job in daemon.get(f"/v1/jobs?kind={kind}&limit=200")["items"])
+
+    often = [disk(daemon, "local", "vault", maintenance="@every 3s")]
+    answer = reloaded(daemon, {"policies": policies, "vaults": often, "verify": [{"vault": "local", "schedule": "@every 2s", "depth": "catalog"}]})
+    assert changes(answer) == {("changed", "vaults", "local"), ("changed", "verify", None)}
+    records.wait_until(lambda: ended("retention") >= 2 and ended("verify") >= 2, "both at the new times")
+    reloaded(daemon, {"policies": policies})
+    records.wait_until(lambda: not daemon.get("/v1/jobs?state=queued&state=running")["items"], "what had begun to end")
+    before = ended("retention"), ended("verify")
+    daemon.backup("p")
+    time.sleep(3.5)  # there is no event for a job that does not come
+    assert (ended("retention"), ended("verify")) == before
+    daemon.stop()
 
 
 def test_tokens_clusters_and_the_log_level_are_taken(bootstrap, new_topic, tidemarkd):

@@ -79,18 +79,20 @@ static const struct {
      "added clusters new\nremoved clusters lab\n"},
     {VERSION "clusters: [{name: lab, bootstrap: ['l:9092']}, {name: prod, bootstrap: ['k:9092']}]\n" VAULTS POLICY REST HOOKS, ""},
     {VERSION "clusters: [{name: prod, bootstrap: 'k:9093'}, {name: lab, bootstrap: 'l:9092'}]\n" VAULTS POLICY REST HOOKS,
-     "RESTART clusters prod\n"},
+     "changed clusters prod\n"},
     {VERSION "clusters: [{name: prod, bootstrap: 'k:9092', rdkafka: {client.id: x}}, {name: lab, bootstrap: 'l:9092'}]\n"
-     VAULTS POLICY REST HOOKS, "RESTART clusters prod\n"},
+     VAULTS POLICY REST HOOKS, "changed clusters prod\n"},
 
     {VERSION CLUSTERS "vaults: [{name: main, type: disk, path: /w, passphrase: '${env:TM_NONE:-one long phrase}'}]\n"
-     POLICY REST HOOKS, "RESTART vaults\n"},
+     POLICY REST HOOKS, "changed vaults main\n"},
     {VERSION CLUSTERS "vaults: [{name: main, type: disk, path: /v, passphrase: '${env:TM_NONE:-another phrase}'}]\n"
-     POLICY REST HOOKS, "RESTART vaults\n"},
+     POLICY REST HOOKS, "changed vaults main\n"},
     {VERSION CLUSTERS "vaults: [{name: main, type: disk, path: /v, compression: none, passphrase: '${env:TM_NONE:-one long phrase}'}]\n"
-     POLICY REST HOOKS, "RESTART vaults\n"},
-    {VERSION CLUSTERS VAULTS POLICY HOOKS, "RESTART verify\n"},
-    {VERSION CLUSTERS VAULTS POLICY "verify: [{vault: main, schedule: '@daily'}]\n" HOOKS, "RESTART verify\n"},
+     POLICY REST HOOKS, "changed vaults main\n"},
+    {VERSION CLUSTERS "vaults: [{name: spare, type: disk, path: /w, passphrase: '${env:TM_NONE:-one long phrase}'}, {name: main, type: disk, path: /v, passphrase: '${env:TM_NONE:-one long phrase}'}]\n"
+     POLICY REST HOOKS, "added vaults spare\n"},
+    {VERSION CLUSTERS VAULTS POLICY HOOKS, "changed verify\n"},
+    {VERSION CLUSTERS VAULTS POLICY "verify: [{vault: main, schedule: '@daily'}]\n" HOOKS, "changed verify\n"},
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://y', on: [vault.up]}]\n", "changed hooks h\n"},
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://x', on: [vault.up, vault.down]}]\n", "changed hooks h\n"},
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: g, url: 'https://x', on: [vault.up]}]\n", "added hooks g\nremoved hooks h\n"},
