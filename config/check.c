@@ -483,6 +483,7 @@ void tm_check(struct tm_loader *loader, struct tm_yaml *root)
     size_t index = 0;
     for (const struct tm_yaml *at = clusters.count > 0 ? clusters.list->first : NULL; at != NULL;
             at = at->next) {
+        tm_cluster_files(loader, &loader->config->clusters[index]);
         tm_check_cluster(loader, at, index++);
     }
     index = 0;

@@ -9,18 +9,19 @@
 #include "options.h"
 #include "tm_config.h"
 
-/* What takes effect without a restart. Lists of sections are looked at one by one. */
-static const char *const reloaded[] = {"version", "server.tokens_file", "log.level", "jobs.keep",
-        "jobs.max_running", "jobs.max_queued", "jobs.idempotency_ttl"};
+/* What takes effect with a restart alone. Lists of sections are looked at one by one. */
+static const char *const at_start[] = {"server.socket", "server.listen", "server.metrics_listen",
+        "server.socket_group", "state.dir"};
 
-static bool is_reloaded(const char *path)
+static bool is_reloaded(const char *path, const struct tm_config *now, const struct tm_config *next)
 {
-    for (size_t i = 0; i < sizeof(reloaded) / sizeof(reloaded[0]); i++) {
-        if (strcmp(reloaded[i], path) == 0) {
-            return true;
+    for (size_t i = 0; i < sizeof(at_start) / sizeof(at_start[0]); i++) {
+        if (strcmp(at_start[i], path) == 0) {
+            return false;
         }
     }
-    return false;
+    /* Threads that work are not taken away. */
+    return strcmp(path, "workers.max") != 0 || next->workers.max >= now->workers.max;
 }
 
 static bool same_texts(const struct tm_option *option, const void *a, const void *b)
@@ -111,7 +112,7 @@ bool tm_config_same_vault(const struct tm_config_vault *a, const struct tm_confi
 
 bool tm_config_same_cluster(const struct tm_config_cluster *a, const struct tm_config_cluster *b)
 {
-    return same_section("clusters[]", a, b);
+    return same_section("clusters[]", a, b) && memcmp(&a->files, &b->files, sizeof(a->files)) == 0;
 }
 
 static const char *target_of(const struct tm_config_policy *policy)
@@ -180,7 +181,7 @@ static void tell_options(const struct tm_config *now, const struct tm_config *ne
         if (option->kind == TM_OPTION_MAP) {
             tell_options(now, next, option->path, told, arg);
         } else if (!same_option(option, now, next)) {
-            bool reload = is_reloaded(option->path);
+            bool reload = is_reloaded(option->path, now, next);
             tell(told, arg, reload ? TM_CONFIG_CHANGED : TM_CONFIG_RESTART, option->path, NULL);
         }
     }
@@ -298,7 +299,7 @@ void tm_config_differ(
 {
     tell_options(now, next, "", told, arg);
     if (!same_clients(now, next)) {
-        tell(told, arg, TM_CONFIG_RESTART, "server.client_scopes", NULL);
+        tell(told, arg, TM_CONFIG_CHANGED, "server.client_scopes", NULL);
     }
     if (!same_tokens(now, next)) {
         tell(told, arg, TM_CONFIG_CHANGED, "server.tokens_file", NULL);

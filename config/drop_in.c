@@ -183,7 +183,23 @@ static bool add_stamp(struct tm_buf *out, const char *path)
     return true;
 }
 
-bool tm_config_stamp(const char *path, struct tm_buf *out)
+/* Files of secrets and certificates. */
+static bool add_named(struct tm_buf *out, const struct tm_config *config)
+{
+    const struct tm_loaded *loaded = (const struct tm_loaded *)config;
+    const char *tls[] = {config->server.tls_cert_file, config->server.tls_key_file,
+            config->server.tls_client_ca_file};
+    bool whole = true;
+    for (size_t i = 0; whole && i < loaded->safe.files.count; i++) {
+        whole = add_stamp(out, loaded->safe.files.at[i]);
+    }
+    for (size_t i = 0; whole && i < sizeof(tls) / sizeof(tls[0]); i++) {
+        whole = tls[i][0] == '\0' || add_stamp(out, tls[i]);
+    }
+    return whole;
+}
+
+bool tm_config_stamp(const char *path, const struct tm_config *config, struct tm_buf *out)
 {
     const char *slash = strrchr(path, '/');
     TM_BUF_OWN struct tm_buf folder = {0};
@@ -199,5 +215,5 @@ bool tm_config_stamp(const char *path, struct tm_buf *out)
         whole = add_stamp(out, tm_buf_text(&one));
     }
     free_names(&names);
-    return whole;
+    return whole && (config == NULL || add_named(out, config));
 }

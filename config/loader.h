@@ -112,6 +112,8 @@ void tm_check_static(
 void tm_check_server(struct tm_loader *loader, const struct tm_yaml *root);
 /* check_hooks.c: whom the daemon tells what. */
 void tm_check_hooks(struct tm_loader *loader, const struct tm_yaml *root);
+/* cluster_files.c: take note of what is in the files that the cluster's properties name. */
+void tm_cluster_files(struct tm_loader *loader, struct tm_config_cluster *cluster);
 /* check_cluster.c: one cluster's way to say who we are. */
 void tm_check_cluster(struct tm_loader *loader, const struct tm_yaml *node, size_t index);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,10 @@ void tm_safe_wipe(struct tm_safe *safe)
         safe->boxes = box->next;
         tm_locked_free(box, sizeof(*box) + box->len + 1);
     }
+    for (size_t i = 0; i < safe->files.count; i++) {
+        free(safe->files.at[i]);
+    }
+    tm_vec_done(&safe->files);
 }
 
 uint8_t *tm_safe_alloc(struct tm_safe *safe, size_t len)
@@ -52,6 +57,13 @@ static enum tm_code failed(const char *path, struct tm_err *err)
             err, tm_fs_code(sys_errno), "cannot read %s: %s", path, tm_errno_text(sys_errno));
 }
 
+void tm_safe_note(struct tm_safe *safe, const char *path)
+{
+    char *name = strdup(path);
+    tm_assert(name != NULL);
+    *tm_vec_push(&safe->files) = name; /* NOLINT(bugprone-sizeof-expression) */
+}
+
 /* Fill `room` bytes or less, to the end of the file. */
 static enum tm_code fill(
         int fd, const char *path, uint8_t *at, size_t room, size_t *len, struct tm_err *err)
@@ -74,6 +86,7 @@ static enum tm_code fill(
 enum tm_code tm_safe_read(struct tm_safe *safe, const char *path, size_t max_bytes,
         struct tm_safe_file *out, struct tm_err *err)
 {
+    tm_safe_note(safe, path);
     /* Not to hang on a FIFO, which is refused below. */
     TM_FD_OWN int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat file;

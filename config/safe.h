@@ -12,15 +12,19 @@
 
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/vec.h"
 
 struct tm_safe {
     struct tm_safe_box *boxes; /* a zeroed struct is an empty safe */
+    TM_VEC(char *) files;      /* to be watched: those read into it, or that were to be */
 };
 
 void tm_safe_wipe(struct tm_safe *safe); /* overwrite and free everything */
 
 uint8_t *tm_safe_alloc(struct tm_safe *safe, size_t len); /* zeroed; aborts, never NULL */
 const char *tm_safe_text(struct tm_safe *safe, struct tm_slice text); /* a copy with a NUL */
+
+void tm_safe_note(struct tm_safe *safe, const char *path); /* one more of `files`; copied */
 
 struct tm_safe_file {
     struct tm_slice bytes;

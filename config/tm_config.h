@@ -40,6 +40,7 @@ struct tm_config_cluster {
     bool is_static;            /* credentials: the two texts below */
     const char *access_key_id; /* "" where not given */
     const char *secret_access_key;
+    struct tm_hash files; /* what is in the files that ssl.*.location of `rdkafka` name */
 };
 
 enum tm_vault_type { TM_VAULT_DISK, TM_VAULT_S3 };
@@ -283,10 +284,11 @@ enum tm_code tm_config_parse(struct tm_slice text, const char *name,
         struct tm_config_report *report, struct tm_err *err) TM_MUST_CHECK;
 
 /*
- * What tells whether the file or one of conf.d has changed: append it to `out`, to be compared. False when
- * one of them could not be looked at, and `out` says nothing. It may block, as the disk does.
+ * What tells whether the file or one of conf.d has changed, or one of those that `config` (NULL: none) names, of secrets and
+ * certificates: append it to `out`, to be compared. False when one of them could not be looked at, and `out` says
+ * nothing. It may block, as the disk does.
  */
-bool tm_config_stamp(const char *path, struct tm_buf *out);
+bool tm_config_stamp(const char *path, const struct tm_config *config, struct tm_buf *out);
 
 const struct tm_config_policy *tm_config_find_policy(
         const struct tm_config *config, const char *name);

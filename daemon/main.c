@@ -32,6 +32,7 @@
 #include "drills.h"
 #include "errand.h"
 #include "hooks.h"
+#include "http.h"
 #include "live.h"
 #include "pauses.h"
 #include "plan.h"

@@ -16,6 +16,7 @@
 #include "drills.h"
 #include "errand.h"
 #include "hooks.h"
+#include "http.h"
 #include "jobs_table.h"
 #include "pauses.h"
 #include "upkeep.h"
@@ -47,8 +48,10 @@ struct tmd_reload {
     bool looking;
     /* Of the one that goes on. */
     struct tm_config *next;
+    struct tmd_tls *tls; /* of `next`; NULL: none */
     struct tm_config_report report;
     struct tm_err err;
+    bool tls_told;
     struct tm_json *changes; /* an array; the answer's */
     struct tm_buf refusals;  /* a line each */
     size_t change_count;
@@ -68,7 +71,7 @@ struct tmd_reload *tmd_reload_new(struct tmd *tmd, const char *path)
     reload->path = path;
     tm_assert(uv_timer_init(&tmd->loop, &reload->again) == 0);
     tm_assert(uv_timer_init(&tmd->loop, &reload->watch) == 0);
-    if (tmd->config->server.watch_config && !tm_config_stamp(path, &reload->stamp)) {
+    if (tmd->config->server.watch_config && !tm_config_stamp(path, tmd->config, &reload->stamp)) {
         tm_buf_clear(&reload->stamp);
     }
     reload->again.data = reload;
@@ -122,6 +125,7 @@ static void finish(struct tmd_reload *reload)
     reload->changes = NULL;
     reload->change_count = 0;
     reload->next = NULL;
+    reload->tls_told = false;
     reload->err = (struct tm_err){0};
     reload->running = false;
     if (!tmd->draining) {
@@ -190,6 +194,53 @@ static void succeed(struct tmd_reload *reload)
     finish(reload);
 }
 
+/* The watch of the files ---------------------------------------------------------------------- */
+
+/* The files' times; a disk may take its time, so not on the loop. */
+static void look(void *arg)
+{
+    struct tmd_reload *reload = arg;
+    if (!tm_config_stamp(reload->path, reload->tmd->config, &reload->seen)) {
+        tm_buf_clear(&reload->seen);
+    }
+}
+
+static void looked(void *arg)
+{
+    struct tmd_reload *reload = arg;
+    reload->looking = false;
+    bool known = reload->stamp.len > 0;
+    bool same = tm_slice_eq(tm_buf_slice(&reload->stamp), tm_buf_slice(&reload->seen));
+    if (reload->seen.len == 0 || same) {
+        return; /* a file that is away for a moment comes back as another one */
+    }
+    tm_buf_done(&reload->stamp);
+    reload->stamp = reload->seen;
+    memset(&reload->seen, 0, sizeof(reload->seen));
+    if (known && !reload->tmd->draining) {
+        tmd_reload_ask(reload->tmd, NULL, NULL);
+    }
+}
+
+static void watch(uv_timer_t *timer)
+{
+    struct tmd_reload *reload = timer->data;
+    if (!reload->looking) {
+        tm_buf_clear(&reload->seen);
+        reload->looking = tmd_errand(reload->tmd, look, looked, reload);
+    }
+}
+
+static void watch_files(struct tmd_reload *reload)
+{
+    if (!reload->tmd->config->server.watch_config) {
+        (void)uv_timer_stop(&reload->watch);
+    } else if (!uv_is_active((uv_handle_t *)&reload->watch)) {
+        tm_assert(uv_timer_start(&reload->watch, watch, 0, WATCH_MS) == 0);
+        uv_unref((uv_handle_t *)&reload->watch);
+    }
+}
+
 /* Taking effect ------------------------------------------------------------------------------- */
 
 static void pauses_known(struct tmd *tmd)
@@ -228,10 +279,22 @@ static void trimmed(void *tmd)
 static void apply(struct tmd_reload *reload)
 {
     struct tmd *tmd = reload->tmd;
+    struct tm_err err = {0};
+    enum tm_code code = tmd_http_adopt(tmd, reload->next, reload->tls, &err);
+    reload->tls = NULL;
+    if (code != TM_OK) {
+        tm_config_free(reload->next);
+        refuse(reload, "config-invalid", err.msg);
+        return;
+    }
     *tm_vec_push(&reload->others) = reload->next; /* NOLINT(bugprone-sizeof-expression) */
     tmd->config = reload->next;
     tmd_keeper_adopt(tmd);
     tmd_log_level_reset(tmd);
+    tm_log_set_format(tmd->config->log.format);
+    tm_metrics_limit_topics((size_t)tmd->config->metrics.max_topics);
+    tm_pool_grow(tmd->workers, (unsigned)tmd->config->workers.max);
+    watch_files(reload);
     tmd_http_take_tokens(tmd);
     tmd_hooks_adopt(tmd);
     tmd_vaults_adopt(tmd);
@@ -252,6 +315,8 @@ static const char *change_name(enum tm_config_change change)
 static void told(void *arg, const struct tm_config_difference *difference)
 {
     struct tmd_reload *reload = arg;
+    reload->tls_told |= strncmp(difference->path, "server.tls.", strlen("server.tls.")) == 0 ||
+                        strcmp(difference->path, "server.client_scopes") == 0;
     if (difference->change == TM_CONFIG_RESTART) {
         tm_buf_add_text(&reload->refusals, difference->path);
         if (difference->name != NULL) {
@@ -268,11 +333,18 @@ static void told(void *arg, const struct tm_config_difference *difference)
     reload->change_count++;
 }
 
+static void drop_next(struct tmd_reload *reload)
+{
+    tmd_tls_free(reload->tls);
+    reload->tls = NULL;
+    tm_config_free(reload->next);
+}
+
 static void loaded(void *arg)
 {
     struct tmd_reload *reload = arg;
     if (reload->tmd->draining) {
-        tm_config_free(reload->next);
+        drop_next(reload);
         give_up(reload);
         return;
     }
@@ -284,11 +356,14 @@ static void loaded(void *arg)
     }
     reload->changes = tm_json_array();
     tm_config_differ(reload->tmd->config, reload->next, told, reload);
+    if (!reload->tls_told && !tmd_http_has_tls(reload->tmd, reload->tls)) { /* in the files */
+        told(reload, &(struct tm_config_difference){TM_CONFIG_CHANGED, "server.tls", NULL});
+    }
     if (reload->refusals.len > 0) {
-        tm_config_free(reload->next);
+        drop_next(reload);
         refuse(reload, "restart-needed", tm_buf_text(&reload->refusals));
     } else if (reload->change_count == 0) {
-        tm_config_free(reload->next);
+        drop_next(reload);
         succeed(reload);
     } else {
         apply(reload);
@@ -302,7 +377,11 @@ static void load(void *arg)
     struct tmd_reload *reload = arg;
     struct tm_config_load_options options = {
             .path = reload->path, .check_property = tm_kafka_check_property, .read_secrets = true};
-    TM_LATER(tm_config_load(&options, &reload->next, &reload->report, &reload->err));
+    if (tm_config_load(&options, &reload->next, &reload->report, &reload->err) == TM_OK &&
+            tmd_tls_load(reload->next, &reload->tls, &reload->err) != TM_OK) {
+        tm_config_free(reload->next);
+        reload->next = NULL;
+    }
 }
 
 static void begin(struct tmd_reload *reload)
@@ -338,50 +417,12 @@ void tmd_reload_ask(struct tmd *tmd, tm_done_json done, void *arg)
     begin(reload);
 }
 
-/* The files' times; a disk may take its time, so not on the loop. */
-static void look(void *arg)
-{
-    struct tmd_reload *reload = arg;
-    if (!tm_config_stamp(reload->path, &reload->seen)) {
-        tm_buf_clear(&reload->seen);
-    }
-}
-
-static void looked(void *arg)
-{
-    struct tmd_reload *reload = arg;
-    reload->looking = false;
-    bool known = reload->stamp.len > 0;
-    bool same = tm_slice_eq(tm_buf_slice(&reload->stamp), tm_buf_slice(&reload->seen));
-    if (reload->seen.len == 0 || same) {
-        return; /* a file that is away for a moment comes back as another one */
-    }
-    tm_buf_done(&reload->stamp);
-    reload->stamp = reload->seen;
-    memset(&reload->seen, 0, sizeof(reload->seen));
-    if (known && !reload->tmd->draining) {
-        tmd_reload_ask(reload->tmd, NULL, NULL);
-    }
-}
-
-static void watch(uv_timer_t *timer)
-{
-    struct tmd_reload *reload = timer->data;
-    if (!reload->looking) {
-        tm_buf_clear(&reload->seen);
-        reload->looking = tmd_errand(reload->tmd, look, looked, reload);
-    }
-}
-
 void tmd_reload_start(struct tmd *tmd)
 {
     struct tmd_reload *reload = tmd->reload;
     tm_metric_set(TM_M_RELOAD_OK, TM_NO_LABELS, 1);
     tm_metric_set(TM_M_RELOAD_TIME, TM_NO_LABELS, (double)tm_now_ms() / 1000);
-    if (tmd->config->server.watch_config) {
-        tm_assert(uv_timer_start(&reload->watch, watch, 0, WATCH_MS) == 0);
-        uv_unref((uv_handle_t *)&reload->watch);
-    }
+    watch_files(reload);
     if (reload->asked) {
         begin(reload);
     }

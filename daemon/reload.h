@@ -3,8 +3,8 @@
  * reload - the configuration read again, by SIGHUP, by request, or because the file is another one.
  *
  * All or nothing: it is read and checked on a thread of its own, compared with what is in force, and then takes effect
- * in one turn of the loop, or not at all. What runs goes on as it began. Policies, clusters that come or go, tokens,
- * the log's level and the limits of jobs can change; whatever else differs needs a restart, and the answer says what.
+ * in one turn of the loop, or not at all. What runs goes on as it began. The state directory, addresses and fewer
+ * workers need a restart, and the answer says so.
  *
  * Threads: the loop's.
  */

@@ -73,6 +73,27 @@ const struct tm_api_tls *tmd_tls_api(const struct tmd_tls *tls)
     return tls != NULL ? &tls->api : NULL;
 }
 
+static bool same_clients(const struct tm_api_tls *a, const struct tm_api_tls *b)
+{
+    bool same = a->client_count == b->client_count;
+    for (size_t i = 0; same && i < a->client_count; i++) {
+        same = strcmp(a->clients[i].identity, b->clients[i].identity) == 0 &&
+               a->clients[i].scopes == b->clients[i].scopes;
+    }
+    return same;
+}
+
+bool tmd_tls_same(const struct tmd_tls *a, const struct tmd_tls *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    return tm_slice_eq(tm_buf_slice(&a->cert), tm_buf_slice(&b->cert)) &&
+           tm_slice_eq(tm_buf_slice(&a->key), tm_buf_slice(&b->key)) &&
+           tm_slice_eq(tm_buf_slice(&a->client_ca), tm_buf_slice(&b->client_ca)) &&
+           same_clients(&a->api, &b->api);
+}
+
 void tmd_tls_free(struct tmd_tls *tls)
 {
     if (tls == NULL) {

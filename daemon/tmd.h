@@ -267,15 +267,6 @@ void tmd_control_drill(void *self, const struct tm_drill_request *request,
 void tmd_control_peek(void *self, const struct tm_peek_request *request,
         const struct tm_caller *caller, tm_done_json done, void *arg);
 
-/* http.c: the servers, driven by the loop. */
-enum tm_code tmd_http_start(struct tmd *tmd, struct tm_err *err) TM_MUST_CHECK;
-void tmd_http_quiesce(struct tmd *tmd);
-unsigned tmd_http_connections(const struct tmd *tmd);
-void tmd_http_take_tokens(struct tmd *tmd); /* those of the configuration from now on */
-void tmd_http_stop(struct tmd *tmd);
-void tmd_http_remove_socket(const struct tmd *tmd); /* its name, if it is ours */
-void tmd_http_free(struct tmd *tmd);                /* once the loop has closed its handles */
-
 /* notify.c: systemd's readiness protocol; nothing where NOTIFY_SOCKET is not set. */
 void tmd_notify(const char *state); /* "READY=1\nSTATUS=..." */
 /* A socket that the manager listens on for us (LISTEN_FDS); -1: there is none. It must be that of `path`. */

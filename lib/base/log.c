@@ -50,6 +50,11 @@ static void look_for_journal(void)
 void tm_log_init(enum tm_log_level level, enum tm_log_format format)
 {
     tm_log_set_level(level);
+    tm_log_set_format(format);
+}
+
+void tm_log_set_format(enum tm_log_format format)
+{
     atomic_store(&line_format, (int)format);
 }
 

@@ -40,6 +40,7 @@ struct tm_log_field {
 /* Before other threads start. Without it: level info, format auto (logfmt). */
 void tm_log_init(enum tm_log_level level, enum tm_log_format format);
 void tm_log_set_level(enum tm_log_level level);
+void tm_log_set_format(enum tm_log_format format);
 
 #define tm_log(level, event, msg, ...) \
     tm_log_fields((level), (event), (msg), (const struct tm_log_field[]){__VA_ARGS__})

@@ -35,8 +35,9 @@ struct tm_pool {
     struct work *first;
     struct work **end; /* where the next one is linked */
     bool closing;
-    unsigned threads;
-    struct member at[];
+    char name[THREAD_NAME_MAX];
+    atomic_uint threads;
+    struct member at[TM_POOL_MAX]; /* they stay where they are when there are more */
 };
 
 /* The next piece of work, waited for; NULL when the pool closes and none is left. */
@@ -86,24 +87,30 @@ static void block_signals(sigset_t *before)
 
 struct tm_pool *tm_pool_new(const char *name, unsigned threads)
 {
-    tm_assert(threads > 0);
-    struct tm_pool *pool = tm_xalloc(1, sizeof(*pool) + threads * sizeof(pool->at[0]));
+    struct tm_pool *pool = tm_xalloc(1, sizeof(*pool));
     tm_assert(pthread_mutex_init(&pool->lock, NULL) == 0);
     tm_assert(pthread_cond_init(&pool->changed, NULL) == 0);
     pool->end = &pool->first;
-    pool->threads = threads;
+    (void)snprintf(pool->name, sizeof(pool->name), "%.10s", name);
+    tm_assert(threads > 0);
+    tm_pool_grow(pool, threads);
+    return pool;
+}
 
+void tm_pool_grow(struct tm_pool *pool, unsigned threads)
+{
+    unsigned limit = threads < TM_POOL_MAX ? threads : TM_POOL_MAX;
     sigset_t before;
     block_signals(&before);
-    for (unsigned i = 0; i < threads; i++) {
-        char thread_name[THREAD_NAME_MAX];
+    for (unsigned i = pool->threads; i < limit; i++) {
+        char name[THREAD_NAME_MAX];
         pool->at[i].pool = pool;
-        (void)snprintf(thread_name, sizeof(thread_name), "%.10s-%u", name, i % 10000);
+        (void)snprintf(name, sizeof(name), "%.10s-%u", pool->name, i % 10000);
         tm_assert(pthread_create(&pool->at[i].id, NULL, run, &pool->at[i]) == 0);
-        (void)pthread_setname_np(pool->at[i].id, thread_name);
+        (void)pthread_setname_np(pool->at[i].id, name);
+        pool->threads = i + 1;
     }
     tm_assert(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    return pool;
 }
 
 void tm_pool_free(struct tm_pool *pool)

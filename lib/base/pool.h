@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool - a fixed number of threads that take work from a queue, first come first served.
+ * pool - some threads that take work from a queue, first come first served.
  *
  * Used for sealers and topic workers. Work must not wait for other work of the same pool: with all
  * threads waiting nothing would go on. The queue is not bounded here: who submits counts what it
@@ -17,13 +17,16 @@
 #include "base/own.h"
 
 struct tm_pool;
+enum { TM_POOL_MAX = 256 /* threads of a pool */ };
 
-/* Start `threads` (>= 1) threads, named "<name>-0"... (name at most 10 characters, static). */
+/* Start `threads` (>= 1, at most TM_POOL_MAX) threads, named "<name>-0"... (name at most 10 characters). */
 struct tm_pool *tm_pool_new(const char *name, unsigned threads);
 /* Finish what is queued, join the threads. */
 void tm_pool_free(struct tm_pool *pool);
 TM_OWNABLE(struct tm_pool *, tm_pool_free);
 unsigned tm_pool_threads(const struct tm_pool *pool);
+/* Have at least so many threads, at most TM_POOL_MAX; there are never fewer than before. One thread at a time asks this. */
+void tm_pool_grow(struct tm_pool *pool, unsigned threads);
 
 /* Have a thread of the pool call fn(arg) once. */
 void tm_pool_submit(struct tm_pool *pool, void (*fn)(void *arg), void *arg);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "daemon_rig.h"
+#include "http.h"
 #include "standby.h"
 
 #define POLICY(name, topics, rest) \

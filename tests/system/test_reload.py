@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration, read again while the daemon works: by signal, by request, by the file's change."""
 
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import socket
 import time
 
 import pytest
+import requests
 import yaml
 
 from rig import jobs, records
@@ -120,7 +122,7 @@ def test_a_configuration_that_is_wrong_changes_nothing(bootstrap, new_topic, tid
 
 @pytest.mark.parametrize("section, told", [
     ({"state": {"dir": "/tmp/elsewhere"}}, "state.dir"),
-    ({"server": {"max_body": "2MiB"}}, "server.max_body"),
+    ({"server": {"metrics_listen": "127.0.0.1:1"}}, "server.metrics_listen"),
     ({"workers": {"max": 3}}, "workers.max"),
 ])
 def test_what_is_read_at_start_alone_is_named(bootstrap, new_topic, tidemarkd, section, told):
@@ -306,6 +308,48 @@ def test_tokens_clusters_and_the_log_level_are_taken(bootstrap, new_topic, tidem
                       "clusters": [{"name": "source", "bootstrap": bootstrap}, {"name": "twin", "bootstrap": "127.0.0.1:1"}]})
     assert daemon.api("POST", "/v1/backups", json={"policy": "q"}).status_code == 202
     records.wait_until(lambda: re.search(r"127.0.0.1:1\b.*Connection refused", daemon.log()), "the other address to be asked")
+
+
+def test_what_the_servers_were_started_with_changes_under_who_is_connected(bootstrap, new_topic, tidemarkd):
+    """Requests in hand are answered; what waits is let go, to be asked again; then the connections close."""
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", secrets.token_bytes(1000)) for _ in range(3000)])
+    slow = jobs.policy(topic, limits={"read_bytes_per_second": "1MiB"})
+    daemon = tidemarkd({"policies": [slow]})
+    body = {"policy": "none", "note": "x" * 1500}
+    assert daemon.api("POST", "/v1/backups", json=body).status_code == 404
+    assert daemon.tcp("GET", "/ui").status_code == 200
+    going = daemon.api("POST", "/v1/backups", json={"policy": "p"}).json()["id"]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        jobs.wait_progress(daemon, going, 1)
+        waiting = pool.submit(daemon.tcp, "GET", f"/v1/jobs/{going}?wait=60s")
+        stream = daemon.tcp("GET", "/v1/events", stream=True)
+        answer = reloaded(daemon, {"policies": [slow], "log": {"level": "info", "format": "json"}, "metrics": {"max_topics": 7},
+                                   "server": {"max_body": "1KiB", "ui": False, "max_connections": 3}, "workers": {"max": 9}})
+        assert changes(answer) == {("changed", path, None) for path in (
+            "server.max_body", "server.ui", "server.max_connections", "log.level", "log.format", "workers.max", "metrics.max_topics")}
+        told = waiting.result(timeout=20)
+        assert told.status_code == 200 and told.json()["state"] == "running"
+        assert stream.raw.read() is not None and stream.raw.closed  # to its end
+    assert daemon.api("POST", "/v1/backups", json=body).status_code == 413
+    assert daemon.tcp("GET", "/ui").status_code == 404
+    assert metric(daemon, "tidemark_workers_max") == 9
+    assert json.loads(daemon.log().splitlines()[-1])["event"]
+    sessions = [requests.Session() for _ in range(3)]
+    for session in sessions:
+        session.trust_env = False
+        assert session.get(f"{daemon.url}/livez", timeout=20).status_code == 200
+    with pytest.raises(requests.Timeout):  # the fourth has to wait
+        requests.get(f"{daemon.url}/livez", timeout=2)
+    for session in sessions:
+        session.close()
+    for number in range(20):  # nothing is kept of those before
+        reloaded(daemon, {"policies": [slow], "server": {"rate_limit": 200 + number}, "workers": {"max": 9}})
+    assert daemon.wait_job(going)["state"] == "succeeded"
+    assert daemon.tcp("GET", "/v1/status").status_code == 200
+    sockets = [os.readlink(path) for path in pathlib.Path(f"/proc/{daemon.process.pid}/fd").iterdir() if path.is_symlink()]
+    assert sum("eventpoll" in one for one in sockets) < 10
+    daemon.stop()
 
 
 def test_a_token_without_admin_may_not_reload(new_topic, tidemarkd):

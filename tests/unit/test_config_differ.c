@@ -96,9 +96,14 @@ static const struct {
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://y', on: [vault.up]}]\n", "changed hooks h\n"},
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: h, url: 'https://x', on: [vault.up, vault.down]}]\n", "changed hooks h\n"},
     {VERSION CLUSTERS VAULTS POLICY REST "hooks: [{name: g, url: 'https://x', on: [vault.up]}]\n", "added hooks g\nremoved hooks h\n"},
-    {VERSION CLUSTERS VAULTS POLICY REST HOOKS "server: {socket: /x}\nstate: {dir: /y}\nlog: {format: json}\n"
-     "workers: {max: 2}\nmetrics: {max_topics: 3}\n",
-     "RESTART server.socket\nRESTART state.dir\nRESTART log.format\nRESTART workers.max\nRESTART metrics.max_topics\n"},
+    {VERSION CLUSTERS VAULTS POLICY REST HOOKS "server: {socket: /x, listen: '127.0.0.1:1', metrics_listen: '127.0.0.1:2', socket_group: g}\n"
+     "state: {dir: /y}\nlog: {format: json}\nworkers: {max: 2}\nmetrics: {max_topics: 3}\n",
+     "RESTART server.socket\nRESTART server.listen\nRESTART server.metrics_listen\nRESTART server.socket_group\nRESTART state.dir\n"
+     "changed log.format\nRESTART workers.max\nchanged metrics.max_topics\n"},
+    {VERSION CLUSTERS VAULTS POLICY REST HOOKS "server: {max_body: 2MiB, max_connections: 9, rate_limit: 1, cors_origins: ['https://a'], ui: false}\n"
+     "workers: {max: 9, memory: 1GiB}\n",
+     "changed server.max_body\nchanged server.max_connections\nchanged server.rate_limit\nchanged server.cors_origins\n"
+     "changed server.ui\nchanged workers.max\nchanged workers.memory\n"},
 };
 /* clang-format on */
 
@@ -151,7 +156,7 @@ START_TEST(tokens_are_compared_by_what_they_allow)
 }
 END_TEST
 
-START_TEST(scopes_of_client_certificates_need_a_restart)
+START_TEST(scopes_of_client_certificates_are_compared)
 {
     static const char *const others[] = {
             "a: [read]", "b: [read]", "a: [admin]", "a: [read], b: [read]"};
@@ -168,11 +173,49 @@ START_TEST(scopes_of_client_certificates_need_a_restart)
                     0);
         }
         ck_assert_str_eq(
-                differ(texts[0], texts[1], &out), i == 0 ? "" : "RESTART server.client_scopes\n");
+                differ(texts[0], texts[1], &out), i == 0 ? "" : "changed server.client_scopes\n");
         free(texts[0]);
         free(texts[1]);
     }
     remove_folder(&folder);
+}
+END_TEST
+
+/* A certificate that was renewed in its place; files of other properties are the client's business. */
+START_TEST(what_a_cluster_reads_is_a_part_of_it)
+{
+    static const struct {
+        const char *property;
+        const char *told;
+    } files[] = {
+            {"ssl.ca.location", "changed clusters prod\n"},
+            {"ssl.key.location", "changed clusters prod\n"},
+            {"ssl.certificate.location", "changed clusters prod\n"},
+            {"client.rack", ""},
+    };
+    for (size_t i = 0; i < LENGTH(files); i++) {
+        struct folder folder = make_folder();
+        TM_BUF_OWN struct tm_buf out = {0};
+        char *text = NULL;
+        ck_assert_int_ge(asprintf(&text,
+                                 "version: 1\nclusters: [{name: prod, bootstrap: 'k:9092', "
+                                 "rdkafka: {%s: %s/file}}]\n",
+                                 files[i].property, folder.path),
+                0);
+        struct tm_config *now = load(text);
+        write_in(&folder, "file", "a", 1, 0600);
+        struct tm_config *next = load(text);
+        struct tm_config *same = load(text);
+        tm_config_differ(next, same, told, &out);
+        ck_assert_str_eq(tm_buf_text(&out), "");
+        tm_config_differ(now, next, told, &out);
+        ck_assert_str_eq(tm_buf_text(&out), files[i].told);
+        tm_config_free(now);
+        tm_config_free(next);
+        tm_config_free(same);
+        free(text);
+        remove_folder(&folder);
+    }
 }
 END_TEST
 
@@ -202,7 +245,8 @@ int main(void)
     tcase_add_loop_test(tcase, what_differs_is_told, 0, (int)LENGTH(pairs));
     tcase_add_loop_test(tcase, both_ways_something_is_told, 0, (int)LENGTH(pairs));
     tcase_add_test(tcase, tokens_are_compared_by_what_they_allow);
-    tcase_add_test(tcase, scopes_of_client_certificates_need_a_restart);
+    tcase_add_test(tcase, scopes_of_client_certificates_are_compared);
+    tcase_add_test(tcase, what_a_cluster_reads_is_a_part_of_it);
     tcase_add_test(tcase, no_option_is_left_out);
 
     Suite *suite = suite_create("config_differ");

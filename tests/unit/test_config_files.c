@@ -372,15 +372,15 @@ START_TEST(a_stamp_tells_a_change_of_each_file)
     struct folder folder = set_up();
     char *path = path_in(&folder, "t.yaml");
     struct tm_buf stamps[4] = {{0}};
-    ck_assert(!tm_config_stamp(path, &stamps[0]));
+    ck_assert(!tm_config_stamp(path, NULL, &stamps[0]));
     tm_buf_clear(&stamps[0]);
     write_in(&folder, "t.yaml", "a", 1, 0600);
-    ck_assert(tm_config_stamp(path, &stamps[0]));
+    ck_assert(tm_config_stamp(path, NULL, &stamps[0]));
     ADD(&folder, "x.yaml", "a", 0644);
-    ck_assert(tm_config_stamp(path, &stamps[1]));
+    ck_assert(tm_config_stamp(path, NULL, &stamps[1]));
     ADD(&folder, "x.yaml", "ab", 0644);
-    ck_assert(tm_config_stamp(path, &stamps[2]));
-    ck_assert(tm_config_stamp(path, &stamps[3]));
+    ck_assert(tm_config_stamp(path, NULL, &stamps[2]));
+    ck_assert(tm_config_stamp(path, NULL, &stamps[3]));
     for (size_t i = 0; i < 3; i++) {
         ck_assert(tm_slice_eq(tm_buf_slice(&stamps[i]), tm_buf_slice(&stamps[i + 1])) == (i == 2));
     }
@@ -388,6 +388,43 @@ START_TEST(a_stamp_tells_a_change_of_each_file)
         tm_buf_done(&stamps[i]);
     }
     free(path);
+    remove_folder(&folder);
+}
+END_TEST
+
+START_TEST(a_stamp_tells_a_change_of_a_file_that_is_named)
+{
+    struct folder folder = set_up();
+    char *path = path_in(&folder, "t.yaml");
+    char *text = NULL;
+    ck_assert_int_ge(asprintf(&text,
+                             "version: 1\nclusters: [{name: c, bootstrap: 'k:1', rdkafka: "
+                             "{sasl.password: '${file:%s/secret}'}}]\n"
+                             "server: {tls: {cert_file: %s/crt, key_file: %s/key}}\n",
+                             folder.path, folder.path, folder.path),
+            0);
+    static const char *const named[] = {"secret", "crt", "key"};
+    for (size_t i = 0; i < LENGTH(named); i++) {
+        write_in(&folder, named[i], "a", 1, 0600);
+    }
+    struct parsed parsed = load(&folder, text, 0600);
+    ck_assert_msg(parsed.code == TM_OK, "%s", tm_buf_text(&parsed.report.text));
+    for (size_t i = 0; i < LENGTH(named); i++) {
+        TM_BUF_OWN struct tm_buf before = {0};
+        TM_BUF_OWN struct tm_buf after = {0};
+        ck_assert(tm_config_stamp(path, parsed.config, &before));
+        write_in(&folder, named[i], "ab", 2, 0600);
+        ck_assert(tm_config_stamp(path, parsed.config, &after));
+        ck_assert_msg(!tm_slice_eq(tm_buf_slice(&before), tm_buf_slice(&after)), "%s", named[i]);
+    }
+    char *secret = path_in(&folder, "secret");
+    ck_assert_int_eq(unlink(secret), 0);
+    TM_BUF_OWN struct tm_buf gone = {0};
+    ck_assert(!tm_config_stamp(path, parsed.config, &gone));
+    free(secret);
+    free(text);
+    free(path);
+    done(&parsed);
     remove_folder(&folder);
 }
 END_TEST
@@ -549,6 +586,7 @@ int main(void)
             tcase, what_is_wrong_in_conf_d_is_told_with_its_file, 0, (int)LENGTH(dropped));
     tcase_add_test(tcase, a_file_of_conf_d_that_cannot_be_read_is_an_error);
     tcase_add_test(tcase, a_stamp_tells_a_change_of_each_file);
+    tcase_add_test(tcase, a_stamp_tells_a_change_of_a_file_that_is_named);
     tcase_add_loop_test(tcase, labels_are_kept_as_they_are, 0, (int)LENGTH(labels));
     tcase_add_test(tcase, a_tokens_file_gives_tokens);
     tcase_add_test(tcase, errors_in_the_tokens_file_have_its_name_and_come_last);
