@@ -229,7 +229,9 @@ POINT_PARTITION = answer(
     messages_count=number(), source_bytes=number(), holes_count=number(), holes_class=word("transactions", "compaction"),
     earliest_record_at=TIME, latest_record_at=TIME, gaps=array(ref("Gap")), gaps_before=array(ref("Gap")))
 POINT = answer(
-    POINT_ALWAYS + " topics", **POINT_LINE_OF, earliest_record_at=TIME, latest_record_at=TIME,
+    POINT_ALWAYS + " topics verified", **POINT_LINE_OF, earliest_record_at=TIME, latest_record_at=TIME,
+    verified=answer("result packs_count unverified_packs_count", result=word("ok", "damaged", "partly", "never"), at=TIME,
+                    packs_count=number("In which the point's records lie; points share them."), unverified_packs_count=number()),
     topics=array(answer("name incarnation partitions", name=text(), incarnation=number(), topic_id=text(), replication_factor=number(),
                         partitions=array(ref("PointPartition")), config=mapping(text()))),
     consumer_groups=array(answer("group offsets", group=text(), offsets=array(

@@ -289,6 +289,22 @@ static void add_totals(struct tm_json *json, const struct tm_point_answer *answe
     add_record_times(json, &sum);
 }
 
+void tm_view_add_verified(struct tm_json *json, const struct tm_point_answer *answer)
+{
+    const struct tm_looked *looked = &answer->looked;
+    struct tm_json *verified = tm_json_add(json, "verified", tm_json_object());
+    const char *result = answer->point.damaged           ? "damaged"
+                         : looked->never == 0            ? "ok"
+                         : looked->never < looked->packs ? "partly"
+                                                         : "never";
+    tm_json_add_str(verified, "result", result);
+    if (looked->never == 0 && looked->oldest_ms != 0) {
+        tm_json_add_time(verified, "at", looked->oldest_ms);
+    }
+    tm_json_add_int(verified, "packs_count", looked->packs);
+    tm_json_add_int(verified, "unverified_packs_count", looked->never);
+}
+
 struct tm_json *tm_view_point(const struct tm_point_answer *answer)
 {
     const struct tm_row_point *row = &answer->point.row;

@@ -81,8 +81,9 @@ static void make_document(
     char *text = tm_json_text(json);
     tm_etag_of(text, etag);
     free(text);
-    /* Other points come and go: what keeps this one is no change of it. */
+    /* Other points come and go, packs are looked at: no change of this one. */
     tm_view_add_kept_by(json, answer->kept_by);
+    tm_view_add_verified(json, answer);
     text = tm_json_text(json);
     tm_buf_add_text(body, text);
     free(text);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/pair.h"
 #include "catalog/catalog.h"
+#include "catalog/findings.h"
 #include "catalog/journal.h"
 #include "catalog/journal_map.h"
 #include "job/job.h"
@@ -49,6 +50,7 @@ struct tm_point_answer { /* GET /v1/recovery-points/{id} */
     struct tm_row_gap **gaps_before; /* those below the point's start: at times before it */
     size_t *gap_before_counts;
     const char *vault; /* the configuration's name */
+    struct tm_looked looked;
     uint32_t
             kept_by; /* enum tm_gfs_rule: what would keep it if retention ran now, or TM_POINT_GOES;
                           0: its policy is not configured */

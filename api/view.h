@@ -15,6 +15,8 @@ struct tm_json *tm_view_point_line(
         const struct tm_point_line *line, const char *vault, uint32_t kept_by);
 /* "kept_by": rules of retention; an empty list where nothing keeps the point. */
 void tm_view_add_kept_by(struct tm_json *json, uint32_t kept_by);
+/* "verified": whether all that the point needs has been read and found whole. */
+void tm_view_add_verified(struct tm_json *json, const struct tm_point_answer *answer);
 struct tm_json *tm_view_point(const struct tm_point_answer *answer);
 struct tm_json *tm_view_plan(
         const struct tm_restore_plan *plan, const struct tm_restore_request *request);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "catalog/findings.h"
 #include "point_rules.h"
 #include "tmd.h"
 
@@ -186,8 +187,11 @@ static enum tm_code look_for_point(const struct tmd_keep *keep, size_t vault,
     TM_TRY(tm_catalog_point(
             catalog, &question->ulid, &question->arena, &question->answer.point, err));
     *found = question->answer.point.row.id != 0;
-    if (*found && fill_parts(catalog, question) == TM_OK) {
-        TM_LATER(fill_rule(keep, vault, question));
+    const struct tm_row_point *row = &question->answer.point.row;
+    if (*found && fill_parts(catalog, question) == TM_OK &&
+            fill_rule(keep, vault, question) == TM_OK) {
+        TM_LATER(tm_findings_looked(
+                catalog, row->parts, row->part_count, &question->answer.looked, &question->err));
     }
     return TM_OK;
 }

@@ -75,6 +75,16 @@ struct tm_kept_pack { /* a pack of the fold */
 /* All packs of the fold: by name, or those first that were not looked at for longest. */
 enum tm_code tm_findings_packs(struct tm_catalog *catalog, bool by_age, struct tm_arena *arena,
         struct tm_kept_pack **out, size_t *count, struct tm_err *err) TM_MUST_CHECK;
+/*
+ * In looked.c: the packs in which the ranges of a point's `parts` lie, and those they refer to. O(runs of the ranges).
+ */
+struct tm_looked {
+    int64_t packs;
+    int64_t never;     /* of them not looked at yet */
+    int64_t oldest_ms; /* when the other one was looked at that was not for longest; 0: none */
+};
+enum tm_code tm_findings_looked(struct tm_catalog *catalog, const struct tm_row_part *parts,
+        size_t count, struct tm_looked *out, struct tm_err *err) TM_MUST_CHECK;
 /* One pack; out->size is 0 when the fold does not have it. */
 enum tm_code tm_findings_pack(struct tm_catalog *catalog, const struct tm_hash *name,
         struct tm_kept_pack *out, struct tm_err *err) TM_MUST_CHECK;

@@ -62,8 +62,19 @@ def vault(bootstrap, new_topic, tidemarkd):
 
 @pytest.mark.parametrize("depth", ["scrub", "full"])
 def test_the_next_backup_repairs_what_a_verification_found(bootstrap, vault, depth):
+    points = [point["id"] for point in vault.get("/v1/recovery-points")["items"]]
+
+    def verified(number):
+        answer = vault.api("GET", f"/v1/recovery-points/{points[number]}")
+        return answer.json()["verified"], answer.headers["ETag"]
+
+    newest, etag = verified(0)
+    assert newest == {"result": "never", "packs_count": 2, "unverified_packs_count": 2}
+    assert verified(1)[0]["packs_count"] == 1
     assert verify(vault, depth)["state"] == "succeeded"
     assert states(vault) == ["complete", "complete"]
+    newest, etag_now = verified(0)
+    assert (newest["result"], newest["unverified_packs_count"], etag_now) == ("ok", 0, etag) and newest["at"]
     broken = vault.packs[1]
     flip(broken, broken.stat().st_size // 2)
 
@@ -76,12 +87,15 @@ def test_the_next_backup_repairs_what_a_verification_found(bootstrap, vault, dep
     assert "event=verify.fault" in vault.log()
     assert states(vault) == ["damaged", "complete"]
     assert len(vault.get("/v1/recovery-points?state=damaged")["items"]) == 1
+    assert [verified(number)[0]["result"] for number in (0, 1)] == ["damaged", "ok"]
     assert metric(vault, 'tidemark_verify_faults_total{vault="local",kind="corrupt_pack"}') == 1
 
     backup = vault.backup("p")
     assert [warning["code"] for warning in backup["warnings"]] == ["repaired"], backup
     assert states(vault) == ["complete", "complete"]
+    assert verified(0)[0]["result"] == "partly"  # the pack that took the place of the broken one
     assert verify(vault, "full")["result"]["faults_count"] == 0
+    assert verified(0)[0]["result"] == "ok"
     assert verify(vault, "catalog")["result"]["faults_count"] == 0
     jobs.restore(vault, suffix=".restored")
     jobs.assert_restored(vault.expected, bootstrap, f"{vault.topic}.restored")

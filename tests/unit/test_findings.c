@@ -321,6 +321,69 @@ START_TEST(dependants_and_loose_ends_are_found_through_moves)
 }
 END_TEST
 
+static struct tm_looked looked_at(struct rig *rig, const struct tm_row_part *parts, size_t count)
+{
+    struct tm_looked looked = {9, 9, 9};
+    struct tm_err err = {0};
+    ok(tm_findings_looked(rig->catalog, parts, count, &looked, &err), &err);
+    return looked;
+}
+
+START_TEST(a_point_is_verified_once_all_that_it_needs_was_looked_at)
+{
+    RIG_OWN struct rig rig =
+            filled(); /* 1: (1, 0) [0, 100), (1, 1); 2: (1, 0) [110, 150); 3: (2, 0) */
+    const struct tm_row_part parts[] = {
+            {.stream = 1, .partition = 0, .start = 0, .end = 110},
+            {.stream = 1, .partition = 1, .start = 50, .end = 60},
+            {.stream = 2, .partition = 0, .start = 10, .end = 60},
+    };
+    struct tm_looked looked = looked_at(&rig, parts, 3);
+    ck_assert_int_eq(looked.packs, 2); /* nothing of pack 2 */
+    ck_assert_int_eq(looked.never, 2);
+    ck_assert_int_eq(looked.oldest_ms, 0);
+    put(&rig, 1, NULL, 0);
+    looked = looked_at(&rig, parts, 3);
+    ck_assert_int_eq(looked.never, 1);
+    ck_assert_int_eq(looked.oldest_ms, 1234);
+    struct tm_err err = {0};
+    struct tm_hash third = pack_name(3);
+    ok(tm_findings_put(rig.catalog, &third, 1000, NULL, 0, &err), &err);
+    looked = looked_at(&rig, parts, 3);
+    ck_assert_int_eq(looked.never, 0);
+    ck_assert_int_eq(looked.oldest_ms, 1000);
+    looked = looked_at(&rig, parts, 0);
+    ck_assert_int_eq(looked.packs, 0);
+    const struct tm_row_part edge = {.stream = 1, .partition = 0, .start = 100, .end = 110};
+    ck_assert_int_eq(looked_at(&rig, &edge, 1).packs, 0); /* up to it, and from it on */
+}
+END_TEST
+
+/* A block may name the pack in which its records are, and that may be another one by now. */
+START_TEST(what_a_pack_refers_to_has_to_be_looked_at_too)
+{
+    RIG_OWN struct rig rig = filled();
+    EDITS_OWN struct tm_edits edits = entry("p", 9500);
+    EDITS_OWN struct tm_edits merge = entry("", 10000);
+    struct tm_row_pack *pack = add_pack(&edits, 4);
+    (void)add_run(pack, 2, 0, 200, 210);
+    add_dep(pack, 1);
+    add_tail(&edits, 2, 0, 210, 200, 1);
+    rig_must(&rig, &edits);
+    const struct tm_row_part part = {.stream = 2, .partition = 0, .start = 200, .end = 210};
+    put(&rig, 4, NULL, 0);
+    ck_assert_int_eq(looked_at(&rig, &part, 1).packs, 2);
+    ck_assert_int_eq(looked_at(&rig, &part, 1).never, 1);
+    put(&rig, 1, NULL, 0);
+    ck_assert_int_eq(looked_at(&rig, &part, 1).never, 0);
+    add_successor(drop_pack(&merge, 1), 5);
+    (void)add_run(add_pack(&merge, 5), 1, 0, 0, 100);
+    rig_must(&rig, &merge);
+    ck_assert_int_eq(looked_at(&rig, &part, 1).packs, 2);
+    ck_assert_int_eq(looked_at(&rig, &part, 1).never, 1); /* 5 was not */
+}
+END_TEST
+
 START_TEST(content_of_a_damaged_pack_is_not_found)
 {
     char path[128];
@@ -355,6 +418,8 @@ int main(void)
     tcase_add_test(tcase, findings_outlive_a_reset_of_the_fold);
     tcase_add_test(tcase, packs_come_least_recently_looked_at_first);
     tcase_add_test(tcase, dependants_and_loose_ends_are_found_through_moves);
+    tcase_add_test(tcase, a_point_is_verified_once_all_that_it_needs_was_looked_at);
+    tcase_add_test(tcase, what_a_pack_refers_to_has_to_be_looked_at_too);
     tcase_add_test(tcase, content_of_a_damaged_pack_is_not_found);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
