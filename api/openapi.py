@@ -15,7 +15,7 @@ import sys
 
 from openapi_schemas import BODIES, OPERATIONS, PARAMETERS, SCHEMAS, ref
 
-ROUTE = re.compile(r'^X\("(\w+)",\s*"([^"]+)",\s*(\w+),\s*(\w+),\s*\w+,\s*"([^"]*)",\s*"([^"]*)"\)$', re.M)
+ROUTE = re.compile(r'^X\("(\w+)",\s*"([^"]+)",\s*(\w+),\s*(\w+),\s*\w+,\s*"([^"]*)"\)$', re.M)
 PATHS = {"policy": "Name of a policy.", "vault": "Name of a vault.", "hook": "Name of a hook.", "cluster": "Name of a cluster.", "file": "Name of a file of the dashboard.", "slug": "Name of a problem.", "id": "Id, as lists give it."}
 REPEATABLE = ("state", "kind")  # as api/query.c has them
 ALWAYS = (400, 401, 403, 404, 405, 413, 415, 421, 422, 429, 500, 503)  # any request may be answered so
@@ -65,7 +65,7 @@ def responses(operation):
 
 
 def operation(route):
-    method, path, scope, handler, query, _ = route
+    method, path, scope, handler, query = route
     row = OPERATIONS.get(handler)
     if row is None:
         sys.exit(f"api/openapi_schemas.py: {handler} of {path} has no row in OPERATIONS")

@@ -109,10 +109,6 @@ static void check_param(struct tm_request *request, const struct tm_param *param
         read_int64(request, param);
         return;
     }
-    if (tm_words_find(route->later, name) >= 0) {
-        note(request, name, "not built yet");
-        return;
-    }
     const char *nearest = tm_words_nearest(route->params, name, &request->arena);
     note(request, name,
             nearest != NULL ? tm_arena_fmt(&request->arena,

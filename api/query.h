@@ -51,7 +51,7 @@ struct tm_query {
 char *tm_query_unescape(struct tm_arena *arena, const char *text, size_t len, bool plus_is_space);
 
 void tm_query_read(struct tm_request *request, const char *text);
-/* Note what the route does not take, takes later, or takes once only. */
+/* Note what the route does not take, or takes once only. */
 void tm_query_check(struct tm_request *request);
 
 /* NULL where it is not given. An empty value is an error. */

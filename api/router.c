@@ -18,8 +18,8 @@ enum {
 };
 
 static const struct tm_route routes[] = {
-#define X(method, pattern, scope, handler, narrow, params, later) \
-    {method, pattern, scope, handler, TM_NARROW_##narrow, params, later},
+#define X(method, pattern, scope, handler, narrow, params) \
+    {method, pattern, scope, handler, TM_NARROW_##narrow, params},
 #include "routes.def"
 #undef X
 };

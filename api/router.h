@@ -16,7 +16,6 @@ struct tm_route {
     void (*handler)(struct tm_request *request);
     enum tm_narrow_by narrow;
     const char *params; /* query parameters: words.h */
-    const char *later;  /* those that are not built yet */
 };
 
 struct tm_route_match {

@@ -203,7 +203,9 @@ struct tm_timeline_query { /* GET /v1/timeline */
     const char *cluster; /* NULL: any */
     int64_t since_ms;
     int64_t until_ms;
+    int64_t step_ms; /* 0: no series; else there are at most TM_TIMELINE_STEPS */
 };
+enum { TM_TIMELINE_STEPS = 2000 };
 
 struct tm_topics_query { /* GET /v1/clusters/{cluster}/topics */
     const char *cluster;

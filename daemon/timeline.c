@@ -9,8 +9,13 @@
 #include "base/json.h"
 #include "base/vec.h"
 #include "errand.h"
+#include "series.h"
 
-enum { POINTS_MAX = 500, BASES_MAX = 16 };
+enum {
+    POINTS_MAX = 500,
+    SERIES_POINTS_MAX = 10000, /* of a series: each is a handful of questions to the catalog */
+    BASES_MAX = 16,
+};
 
 struct tick { /* a point, seen from the topic */
     struct tm_id16 ulid;
@@ -175,19 +180,20 @@ static enum tm_code add_vault(
     TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
     struct tm_point_line *lines = NULL;
     size_t count = 0;
+    size_t most = timeline->query.step_ms > 0 ? SERIES_POINTS_MAX : POINTS_MAX;
     struct tm_point_query query = {
             .cluster_name = timeline->query.cluster,
             .topic = timeline->query.topic,
             .since_ms = timeline->query.since_ms,
             .until_ms = timeline->query.until_ms,
             .partial = -1,
-            .limit = POINTS_MAX + 1,
+            .limit = most + 1,
     };
     TM_TRY(tmd_catalog(timeline->tmd, vault, &catalog, err));
     TM_TRY(tm_catalog_points(catalog, &query, &timeline->arena, &lines, &count, err));
     TM_TRY(add_bases(timeline, catalog, err));
-    timeline->more |= count > POINTS_MAX;
-    count = count > POINTS_MAX ? POINTS_MAX : count;
+    timeline->more |= count > most;
+    count = count > most ? most : count;
     for (size_t i = count; i > 0; i--) { /* the oldest first */
         TM_TRY(add_point(timeline, catalog, &lines[i - 1], vault->name, err));
     }
@@ -282,6 +288,22 @@ static void add_ticks(struct tm_json *json, const struct timeline *timeline)
     }
 }
 
+static void add_series(struct tm_json *json, const struct timeline *timeline)
+{
+    const struct tm_timeline_query *query = &timeline->query;
+    struct tmd_series series;
+    if (query->step_ms <= 0) {
+        return;
+    }
+    tmd_series_init(&series, query->since_ms, query->until_ms, query->step_ms);
+    for (size_t i = 0; i < timeline->ticks.count; i++) {
+        const struct tick *tick = &timeline->ticks.at[i];
+        tmd_series_add(&series, tick->at_ms, tick->messages, tick->bytes, tick->lost);
+    }
+    tmd_series_write(&series, json);
+    tmd_series_done(&series);
+}
+
 static void work(void *arg)
 {
     struct timeline *timeline = arg;
@@ -303,6 +325,7 @@ static void work(void *arg)
     tm_json_add_bool(json, "has_older", timeline->more);
     add_intervals(json, timeline);
     add_ticks(json, timeline);
+    add_series(json, timeline);
     timeline->text = tm_json_text(json);
 }
 

@@ -56,3 +56,38 @@ def test_a_timeline_tells_points_gaps_and_what_is_exposed(bootstrap, new_topic, 
     nothing = daemon.get(f"/v1/timeline?topic={topic}&since=now&until=-1h")
     assert nothing["points"] == nothing["intervals"] == []
     assert daemon.get("/v1/timeline?topic=none")["points"] == []
+
+
+def test_a_series_has_what_was_captured_step_by_step(bootstrap, new_topic, tidemarkd):
+    topic = new_topic()
+    daemon = tidemarkd({"policies": [jobs.policy(topic)]})
+    path = f"/v1/timeline?topic={topic}"
+    assert "series" not in daemon.get(path)
+    empty = daemon.get(f"{path}&since=-1h&step=10m")["series"]
+    assert set(empty["new_messages_count"]) == {0} and len(empty["at"]) in (6, 7) and empty["step_seconds"] == 600
+    assert all(at(one) % 600 == 0 for one in empty["at"])
+    for count in (10, 20):
+        records.produce(bootstrap, topic, some(count))
+        daemon.backup("p")
+    delete_records(bootstrap, topic, 30)
+    records.produce(bootstrap, topic, some(7))
+    delete_records(bootstrap, topic, 33)
+    daemon.backup("p")
+    line = daemon.get(f"{path}&since=-1h&step=1s")
+    series = line["series"]
+    by_step = {moment: number for number, moment in enumerate(series["at"])}
+    assert len({len(values) for values in series.values() if isinstance(values, list)}) == 1
+    assert series["step_seconds"] == 2 and len(series["at"]) <= 2000  # an hour has more seconds than that
+    expected = [[0] * len(series["at"]) for _ in range(4)]
+    for point in line["points"]:
+        step = by_step[datetime.datetime.fromtimestamp(at(point["at"]) // 2 * 2, datetime.timezone.utc)
+                       .strftime("%Y-%m-%dT%H:%M:%S.000Z")]
+        for values, value in zip(expected, (1, point["new_messages_count"], point["new_source_bytes"], point.get("lost_offsets", 0))):
+            values[step] += value
+    assert [series[name] for name in ("points_count", "new_messages_count", "new_source_bytes", "lost_offsets")] == expected
+    assert [sum(series[name]) for name in ("points_count", "new_messages_count", "lost_offsets")] == [3, 34, 3]
+    for wrong in ("0", "0s", "500ms", "-1h", "x", ""):
+        answer = daemon.api("GET", f"{path}&step={wrong}")
+        assert answer.status_code == 422 and answer.json()["errors"][0]["parameter"] == "step", answer.text
+    ages = daemon.get(f"{path}&since=1970-01-01T00:00:00Z&step=1s")["series"]
+    assert 1990 <= len(ages["at"]) <= 2000 and sum(ages["points_count"]) == 3
