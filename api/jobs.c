@@ -58,7 +58,7 @@ void tm_jobs_answer_list(struct tm_request *request, unsigned kinds_asked)
         query.kinds = tm_query_choices(request, "kind", kinds);
     }
     if (tm_words_find(params, "policy") >= 0) {
-        query.policy = tm_query_get(request, "policy");
+        query.policies = tm_query_names(request, "policy");
     }
     query.counted = tm_query_counted(request);
     if (!tm_query_page(request)) {

@@ -17,7 +17,7 @@ from openapi_schemas import BODIES, OPERATIONS, PARAMETERS, SCHEMAS, ref
 
 ROUTE = re.compile(r'^X\("(\w+)",\s*"([^"]+)",\s*(\w+),\s*(\w+),\s*\w+,\s*"([^"]*)"\)$', re.M)
 PATHS = {"policy": "Name of a policy.", "vault": "Name of a vault.", "hook": "Name of a hook.", "cluster": "Name of a cluster.", "file": "Name of a file of the dashboard.", "slug": "Name of a problem.", "id": "Id, as lists give it."}
-REPEATABLE = ("state", "kind")  # as api/query.c has them
+REPEATABLE = ("state", "kind", "policy", "cluster", "topic")  # of lists, as api/query.c has them
 ALWAYS = (400, 401, 403, 404, 405, 413, 415, 421, 422, 429, 500, 503)  # any request may be answered so
 TITLES = {400: "Not readable", 401: "No valid token or certificate", 403: "Not allowed", 404: "Not there",
           405: "Not this method", 409: "The state does not allow it", 412: "It has changed meanwhile", 413: "Too large",
@@ -42,7 +42,7 @@ def parameters(path, query, operation):
             for name in re.findall(r"\{(\w+)\}", path)]
     for name in query.split():
         about = operation.get("query", {}).get(name) or PARAMETERS[name]
-        if name in REPEATABLE:
+        if name in REPEATABLE and "count" in query.split():
             about = {"type": "array", "items": about, "minItems": 1, "uniqueItems": True, "description": "Given several times, any of them will do."}
         rows.append({"name": name, "in": "query", "required": name in operation.get("required", ()), "schema": about})
     for name, about in operation.get("headers", {}).items():

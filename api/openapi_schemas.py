@@ -481,7 +481,7 @@ OPERATIONS = {
     "tm_backups_start": job("backups", "Back a policy up now", "BackupRequest"),
     "tm_backups_list": listed("backups", "Backups, the newest first", "Jobs"),
     "tm_points_list": listed("recovery points", "Recovery points, the newest first", "Points",
-                             query={"state": word("complete", "partial", "damaged")}),
+                             query={"state": word("complete", "partial", "damaged"), "topic": ref("TopicPattern")}),
     "tm_points_get": get("recovery points", "One recovery point", "Point", not_modified=True,
                          headers={"If-None-Match": text("An ETag, for 304.")},
                          query={"policy": text("With the id latest: of that policy.", 1)}) | {

@@ -40,17 +40,17 @@ void tm_points_list(struct tm_request *request)
     struct tm_points_query query = {
             .catalog =
                     {
-                            .cluster_name = tm_query_get(request, "cluster"),
-                            .policy = tm_query_get(request, "policy"),
-                            .topic = tm_query_get(request, "topic"),
+                            .clusters = tm_query_names(request, "cluster"),
+                            .policies = tm_query_names(request, "policy"),
                             .since_ms = tm_query_time(request, "since", INT64_MIN),
                             .until_ms = tm_query_time(request, "until", INT64_MAX),
-                            .partial = -1,
                             .states =
                                     tm_query_choices(request, "state", "complete partial damaged"),
                             .tag = tm_query_get(request, "tag"),
                     },
+            .topics = tm_query_names(request, "topic"),
     };
+    tm_select_free(tm_query_topics(request)); /* what is no pattern is refused here */
     int held = tm_query_choice(request, "held", "false true", -1);
     query.catalog.held_ms = held == 1 ? tm_now_ms() : 0;
     query.catalog.not_held_ms = held == 0 ? tm_now_ms() : 0;

@@ -15,12 +15,6 @@
 /* Worst first. */
 static const char states[] = "breached losing gap never stale late paused ok";
 
-/* Does `value` fit the filter? NULL lets everything through. */
-static bool passes(const char *filter, const char *value)
-{
-    return filter == NULL || strcmp(filter, value) == 0;
-}
-
 /* Policies --------------------------------------------------------------------------------- */
 
 /* The worst that is known of the policy's topics, in the words of GET /v1/status. */
@@ -45,7 +39,7 @@ static bool is_among(unsigned places, int place)
 
 void tm_policies_list(struct tm_request *request)
 {
-    const char *cluster = tm_query_get(request, "cluster");
+    struct tm_names clusters = tm_query_names(request, "cluster");
     unsigned wanted_states = tm_query_choices(request, "state", states);
     const struct tm_control *control = tm_request_control(request);
     const struct tm_policy_view *policies = NULL;
@@ -55,7 +49,7 @@ void tm_policies_list(struct tm_request *request)
     size_t count = control->ops->policies(control->self, &policies);
     const char **wanted = tm_arena_alloc(&request->arena, count + 1, sizeof(*wanted));
     for (size_t i = 0; i < count; i++) {
-        if (passes(cluster, policies[i].cluster) &&
+        if (tm_names_has(&clusters, policies[i].cluster) &&
                 tm_narrow_sees(request, policies[i].name, NULL)) {
             wanted[wanted_count++] = tm_arena_strdup(&request->arena, policies[i].name);
         }
@@ -178,27 +172,11 @@ static bool is_breached(const struct tm_status_row *row, int wanted)
     return wanted < 0 || (strcmp(row->state, "breached") == 0) == (wanted == 1);
 }
 
-/* NULL where none is asked for, or it is no pattern, which has been noted. */
-static struct tm_select *topic_pattern(struct tm_request *request)
-{
-    const char *text = tm_query_get(request, "topic");
-    const struct tm_select_options options = {
-            .include = &text, .include_count = 1, .internal_topics = true};
-    struct tm_select *topics = NULL;
-    struct tm_err err = {0};
-    if (text != NULL && tm_select_new(&options, &topics, &err) != TM_OK) {
-        struct tm_field_error error = {
-                .parameter = "topic", .detail = tm_arena_strdup(&request->arena, err.msg)};
-        tm_problem_note(request, &error);
-    }
-    return topics;
-}
-
 void tm_status_get(struct tm_request *request)
 {
-    const char *cluster = tm_query_get(request, "cluster");
-    const char *policy = tm_query_get(request, "policy");
-    TM_OWN(tm_select_free) struct tm_select *topics = topic_pattern(request);
+    struct tm_names clusters = tm_query_names(request, "cluster");
+    struct tm_names policies = tm_query_names(request, "policy");
+    TM_OWN(tm_select_free) struct tm_select *topics = tm_query_topics(request);
     int breached = tm_query_choice(request, "breached", "false true", -1);
     size_t from = 0;
     size_t on_page = 0;
@@ -209,7 +187,7 @@ void tm_status_get(struct tm_request *request)
             tm_arena_alloc(&request->arena, count + 1, sizeof(const struct tm_status_row *));
     size_t wanted_count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (passes(cluster, rows[i].cluster) && passes(policy, rows[i].policy) &&
+        if (tm_names_has(&clusters, rows[i].cluster) && tm_names_has(&policies, rows[i].policy) &&
                 (topics == NULL || tm_select_matches(topics, rows[i].topic)) &&
                 is_breached(&rows[i], breached) && tm_narrow_sees(request, rows[i].policy, NULL)) {
             wanted[wanted_count++] = &rows[i];

@@ -116,13 +116,17 @@ static void check_param(struct tm_request *request, const struct tm_param *param
                             : "unknown parameter");
 }
 
-/* Given several times, with a value each, any of them will do. */
-static const char repeatable[] = "state kind";
-
-static bool is_again(const struct tm_param *earlier, const struct tm_param *param)
+/* Of lists: given several times, with a value each, any of them will do. */
+static bool is_repeatable(const struct tm_route *route, const char *name)
 {
-    bool other = tm_words_find(repeatable, param->name) >= 0 &&
-                 strcmp(earlier->value, param->value) != 0;
+    static const char repeatable[] = "state kind policy cluster topic";
+    return tm_words_find(route->params, "count") >= 0 && tm_words_find(repeatable, name) >= 0;
+}
+
+static bool is_again(
+        const struct tm_route *route, const struct tm_param *earlier, const struct tm_param *param)
+{
+    bool other = is_repeatable(route, param->name) && strcmp(earlier->value, param->value) != 0;
     return strcmp(earlier->name, param->name) == 0 && !other;
 }
 
@@ -135,7 +139,7 @@ void tm_query_check(struct tm_request *request)
     }
     for (size_t i = 0; i < query->count; i++) {
         size_t earlier = 0;
-        while (!is_again(&query->params[earlier], &query->params[i])) {
+        while (!is_again(request->route, &query->params[earlier], &query->params[i])) {
             earlier++;
         }
         if (earlier < i) {
@@ -198,6 +202,38 @@ int tm_query_choice(struct tm_request *request, const char *name, const char *wo
     const char *value = tm_query_get(request, name);
     int place = value != NULL ? place_of(request, name, value, words) : -1;
     return place >= 0 ? place : absent;
+}
+
+struct tm_names tm_query_names(struct tm_request *request, const char *name)
+{
+    const struct tm_query *query = &request->query;
+    struct tm_names names = {0};
+    tm_assert(tm_words_find(request->route->params, name) >= 0);
+    const char **at = tm_arena_alloc(&request->arena, query->count + 1, sizeof(*at));
+    for (size_t i = 0; i < query->count; i++) {
+        if (strcmp(query->params[i].name, name) != 0) {
+            continue;
+        }
+        if (query->params[i].value[0] == '\0') {
+            note(request, name, "may not be empty");
+        }
+        at[names.count++] = query->params[i].value;
+    }
+    names.at = at;
+    return names;
+}
+
+struct tm_select *tm_query_topics(struct tm_request *request)
+{
+    struct tm_names topics = tm_query_names(request, "topic");
+    const struct tm_select_options options = {
+            .include = topics.at, .include_count = topics.count, .internal_topics = true};
+    struct tm_select *select = NULL;
+    struct tm_err err = {0};
+    if (topics.count > 0 && tm_select_new(&options, &select, &err) != TM_OK) {
+        note(request, "topic", tm_arena_strdup(&request->arena, err.msg));
+    }
+    return select;
 }
 
 unsigned tm_query_choices(struct tm_request *request, const char *name, const char *words)
@@ -295,12 +331,14 @@ static void hash_filter(const struct tm_request *request, uint8_t hash[8])
     size_t count = 0;
     const char *const *names = tm_words_list(request->route->params, &arena, &count);
     for (size_t i = 0; i < count; i++) {
-        const char *value = find(request, names[i]);
         bool filters = strcmp(names[i], "limit") != 0 && strcmp(names[i], "cursor") != 0 &&
                        strcmp(names[i], "count") != 0;
-        if (filters && value != NULL) {
-            tm_buf_add_str(&text, tm_slice_str(names[i]));
-            tm_buf_add_str(&text, tm_slice_str(value));
+        for (size_t k = 0; filters && k < request->query.count; k++) {
+            const struct tm_param *param = &request->query.params[k];
+            if (strcmp(param->name, names[i]) == 0) {
+                tm_buf_add_str(&text, tm_slice_str(names[i]));
+                tm_buf_add_str(&text, tm_slice_str(param->value));
+            }
         }
     }
     tm_arena_done(&arena);

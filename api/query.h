@@ -19,7 +19,9 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/names.h"
 #include "base/slice.h"
+#include "policy/select.h"
 
 struct tm_request;
 
@@ -58,6 +60,12 @@ void tm_query_check(struct tm_request *request);
 const char *tm_query_get(struct tm_request *request, const char *name);
 /* The place of the value in `words` (words.h); `absent` where it is not given. */
 int tm_query_choice(struct tm_request *request, const char *name, const char *words, int absent);
+/*
+ * All values of one that may be given several times; none where it is not given. In the request's arena, texts too.
+ */
+struct tm_names tm_query_names(struct tm_request *request, const char *name);
+/* The patterns of `topic`, of which any will do; NULL where there are none, or one is no pattern, which has been noted. */
+struct tm_select *tm_query_topics(struct tm_request *request);
 /* Of one that may be given several times: 1 << place of each value; 0 where it is not given. */
 unsigned tm_query_choices(struct tm_request *request, const char *name, const char *words);
 int64_t tm_query_time(struct tm_request *request, const char *name, int64_t absent);

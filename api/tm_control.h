@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "base/pair.h"
 #include "catalog/catalog.h"
 #include "catalog/findings.h"
@@ -57,8 +58,10 @@ struct tm_point_answer { /* GET /v1/recovery-points/{id} */
 };
 
 struct tm_points_query {
-    struct tm_point_query catalog; /* `limit` as asked; the daemon merges vaults */
-    bool counted;                  /* how many are there in all? */
+    struct tm_point_query
+            catalog;        /* `limit` as asked; the daemon merges vaults, and fills in topics */
+    struct tm_names topics; /* patterns of select.h, of which any will do */
+    bool counted;           /* how many are there in all? */
 };
 struct tm_points_answer {
     struct tm_point_line *at; /* newest first; the vault's name of each beside it */

@@ -10,10 +10,10 @@ enum tm_code cli_direct_point(const struct cli_args *args, const char *given,
 {
     struct tm_id16 ulid;
     if (strcmp(given, "latest") == 0) {
-        struct tm_point_query query = {.policy = cli_arg(args, "policy"),
+        const char *policy = cli_arg(args, "policy");
+        struct tm_point_query query = {.policies = tm_names_one(&policy),
                 .since_ms = INT64_MIN,
                 .until_ms = INT64_MAX,
-                .partial = -1,
                 .limit = 1};
         struct tm_point_line *lines = NULL;
         size_t count = 0;

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/ulid.h"
 #include "direct_point.h"
+#include "job/point_topics.h"
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
 
@@ -126,20 +127,27 @@ static struct tm_json *view_point(const struct tm_row_point *row, const struct t
     return json;
 }
 
-static enum tm_code read_query(
-        const struct cli_args *args, struct tm_point_query *query, struct tm_err *err)
+/* --topic, --policy and so on as given once; none: any. */
+static struct tm_names names_of(
+        const struct cli_args *args, const char *option, struct tm_arena *arena)
+{
+    const char *given = cli_arg(args, option);
+    const struct tm_names one = tm_names_one(&given);
+    return tm_names_copy(&one, arena);
+}
+
+static enum tm_code read_query(const struct cli_args *args, struct tm_arena *arena,
+        struct tm_point_query *query, struct tm_err *err)
 {
     int64_t limit = LIMIT;
     const char *since = cli_arg(args, "since");
     const char *until = cli_arg(args, "until");
     const char *rows = cli_arg(args, "limit");
     const char *state = cli_arg(args, "state");
-    *query = (struct tm_point_query){.cluster_name = cli_arg(args, "cluster"),
-            .policy = cli_arg(args, "policy"),
-            .topic = cli_arg(args, "topic"),
+    *query = (struct tm_point_query){.clusters = names_of(args, "cluster", arena),
+            .policies = names_of(args, "policy", arena),
             .since_ms = INT64_MIN,
-            .until_ms = INT64_MAX,
-            .partial = -1};
+            .until_ms = INT64_MAX};
     if (since != NULL) {
         TM_TRY(tm_time_parse(since, tm_now_ms(), &query->since_ms, err));
     }
@@ -152,13 +160,31 @@ static enum tm_code read_query(
     if (state != NULL && strcmp(state, "partial") != 0 && strcmp(state, "complete") != 0) {
         return tm_err_set(err, TM_E_USAGE, "--state takes complete or partial");
     }
-    query->partial = state == NULL ? -1 : strcmp(state, "partial") == 0;
+    if (state != NULL) {
+        query->states =
+                1U << (strcmp(state, "partial") == 0 ? TM_POINT_IS_PARTIAL : TM_POINT_IS_COMPLETE);
+    }
     limit = cli_arg(args, "all") != NULL ? LIMIT_MAX : limit;
     if (limit < 1 || limit > LIMIT_MAX) {
         return tm_err_set(err, TM_E_USAGE, "--limit takes 1 to %d", (int)LIMIT_MAX);
     }
     query->limit = (size_t)limit;
     return TM_OK;
+}
+
+static enum tm_code find_points(const struct cli_args *args, struct tm_catalog *catalog,
+        struct tm_point_query *query, struct tm_arena *arena, struct tm_point_line **lines,
+        size_t *count, struct tm_err *err)
+{
+    struct tm_names patterns = names_of(args, "topic", arena);
+    *count = 0;
+    if (patterns.count > 0) {
+        TM_TRY(tm_point_topics(catalog, &patterns, arena, &query->topics, err));
+        if (query->topics.count == 0) {
+            return TM_OK;
+        }
+    }
+    return tm_catalog_points(catalog, query, arena, lines, count, err);
 }
 
 static int list_directly(const struct cli_args *args)
@@ -169,14 +195,16 @@ static int list_directly(const struct cli_args *args)
     struct tm_point_line *lines = NULL;
     size_t count = 0;
     struct tm_err err = {0};
-    if (read_query(args, &query, &err) != TM_OK) {
+    if (read_query(args, &arena, &query, &err) != TM_OK) {
+        tm_arena_done(&arena);
         return cli_fail(&err);
     }
     int status = cli_direct_open(&args->direct, true, &direct);
     if (status != CLI_DONE) {
+        tm_arena_done(&arena);
         return status;
     }
-    if (tm_catalog_points(direct.catalog, &query, &arena, &lines, &count, &err) == TM_OK) {
+    if (find_points(args, direct.catalog, &query, &arena, &lines, &count, &err) == TM_OK) {
         TM_OWN(tm_json_free) struct tm_json *json = tm_json_object();
         struct tm_json *items = tm_json_add(json, "items", tm_json_array());
         for (size_t i = 0; i < count; i++) {

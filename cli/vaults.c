@@ -58,7 +58,7 @@ static enum tm_code view_direct(struct cli_direct *direct, struct tm_json *json,
     char text[TM_HEAD_TEXT_MAX];
     struct tm_arena arena = {0};
     struct tm_point_query query = {
-            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .partial = -1, .limit = SIZE_MAX / 4096};
+            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = SIZE_MAX / 4096};
     struct tm_point_line *lines = NULL;
     size_t count = 0;
     struct tm_fold fold = tm_catalog_fold(direct->catalog);

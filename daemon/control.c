@@ -163,7 +163,7 @@ static void jobs(void *self, const struct tm_job_query *query, tm_done_jobs done
     struct jobs_question *question = tm_xalloc(1, sizeof(*question));
     *question = (struct jobs_question){
             .tmd = self, .query = *query, .total = -1, .done = done, .arg = arg};
-    question->query.policy = tm_arena_strdup(&question->arena, query->policy);
+    question->query.policies = tm_names_copy(&query->policies, &question->arena);
     if (query->before != NULL) {
         question->before = *query->before;
         question->query.before = &question->before;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "catalog/findings.h"
+#include "job/point_topics.h"
 #include "point_rules.h"
 #include "tmd.h"
 
@@ -45,11 +46,17 @@ static enum tm_code add_points(const struct tmd_keep *keep, size_t vault,
     struct tmd_point_rule *rules = NULL;
     size_t count = 0;
     size_t rule_count = 0;
-    TM_TRY(tm_catalog_points(
-            keep->catalogs[vault], &question->query.catalog, arena, &lines, &count, err));
+    struct tm_point_query query = question->query.catalog;
+    if (question->query.topics.count > 0) {
+        TM_TRY(tm_point_topics(
+                keep->catalogs[vault], &question->query.topics, arena, &query.topics, err));
+        if (query.topics.count == 0) {
+            return TM_OK; /* none would mean any */
+        }
+    }
+    TM_TRY(tm_catalog_points(keep->catalogs[vault], &query, arena, &lines, &count, err));
     if (question->query.counted) {
-        TM_TRY(tm_catalog_count_points(
-                keep->catalogs[vault], &question->query.catalog, &here, err));
+        TM_TRY(tm_catalog_count_points(keep->catalogs[vault], &query, &here, err));
         question->answer.total += here;
     }
     if (count > 0) {
@@ -119,9 +126,9 @@ void tmd_points(void *self, const struct tm_points_query *query, tm_done_points 
     question->arg = arg;
     question->query = *query;
     struct tm_point_query *catalog = &question->query.catalog;
-    catalog->cluster_name = tm_arena_strdup(&question->arena, catalog->cluster_name);
-    catalog->policy = tm_arena_strdup(&question->arena, catalog->policy);
-    catalog->topic = tm_arena_strdup(&question->arena, catalog->topic);
+    catalog->clusters = tm_names_copy(&catalog->clusters, &question->arena);
+    catalog->policies = tm_names_copy(&catalog->policies, &question->arena);
+    question->query.topics = tm_names_copy(&question->query.topics, &question->arena);
     catalog->tag = tm_arena_strdup(&question->arena, catalog->tag);
     if (catalog->before != NULL) {
         question->before = *catalog->before;

@@ -63,10 +63,9 @@ static enum tm_code look_for_point(
     }
     struct tm_point_line *lines = NULL;
     size_t count = 0;
-    struct tm_point_query query = {.policy = question->policy->name,
+    struct tm_point_query query = {.policies = tm_names_one(&question->policy->name),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = 0,
             .states = 1U << TM_POINT_IS_COMPLETE,
             .limit = 1};
     TM_TRY(tm_catalog_points(catalog, &query, &question->arena, &lines, &count, err));

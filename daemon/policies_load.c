@@ -72,7 +72,7 @@ static void load_history(struct tmd_keep *keep, const char *policy, struct found
     struct tm_job_row *rows = NULL;
     size_t count = 0;
     struct tm_job_query query = {.kinds = 1U << TM_JOB_BACKUP,
-            .policy = policy,
+            .policies = tm_names_one(&policy),
             .since_ms = INT64_MIN,
             .limit = HISTORY};
     if (tm_journal_jobs(keep->journal, &query, &arena, &rows, &count, &err) != TM_OK) {
@@ -103,10 +103,9 @@ static void load_points(struct tm_catalog *catalog, const char *policy, struct f
     struct tm_err err = {0};
     struct tm_point_line *lines = NULL;
     size_t count = 0;
-    struct tm_point_query query = {.policy = policy,
+    struct tm_point_query query = {.policies = tm_names_one(&policy),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
             .limit = 1};
     if (tm_catalog_point_totals(catalog, policy, &found->totals, &err) != TM_OK ||
             tm_catalog_points(catalog, &query, &arena, &lines, &count, &err) != TM_OK) {

@@ -27,11 +27,10 @@ static enum tm_code find_cluster(
 {
     struct tm_point_line *lines = NULL;
     size_t count = 0;
-    struct tm_point_query query = {.policy = asking->policy->name,
-            .cluster_name = asking->policy->cluster->name,
+    struct tm_point_query query = {.policies = tm_names_one(&asking->policy->name),
+            .clusters = tm_names_one(&asking->policy->cluster->name),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
             .limit = 1};
     TM_TRY(tm_catalog_points(catalog, &query, &asking->arena, &lines, &count, err));
     *out = count > 0 ? lines[0].row.cluster_id : TM_SLICE_NULL;

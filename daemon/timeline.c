@@ -155,11 +155,10 @@ static enum tm_code add_bases(
     struct tm_point_line *lines = NULL;
     size_t count = 0;
     struct tm_point_query query = {
-            .cluster_name = timeline->query.cluster,
-            .topic = timeline->query.topic,
+            .clusters = tm_names_one(&timeline->query.cluster),
+            .topics = tm_names_one(&timeline->query.topic),
             .since_ms = INT64_MIN,
             .until_ms = timeline->query.since_ms,
-            .partial = -1,
             .limit = BASES_MAX,
     };
     TM_TRY(tm_catalog_points(catalog, &query, &timeline->arena, &lines, &count, err));
@@ -182,11 +181,10 @@ static enum tm_code add_vault(
     size_t count = 0;
     size_t most = timeline->query.step_ms > 0 ? SERIES_POINTS_MAX : POINTS_MAX;
     struct tm_point_query query = {
-            .cluster_name = timeline->query.cluster,
-            .topic = timeline->query.topic,
+            .clusters = tm_names_one(&timeline->query.cluster),
+            .topics = tm_names_one(&timeline->query.topic),
             .since_ms = timeline->query.since_ms,
             .until_ms = timeline->query.until_ms,
-            .partial = -1,
             .limit = most + 1,
     };
     TM_TRY(tmd_catalog(timeline->tmd, vault, &catalog, err));

@@ -15,6 +15,7 @@
 #define TM_CATALOG_CATALOG_H
 
 #include "base/arena.h"
+#include "base/names.h"
 #include "codec/entry.h"
 #include "vault/fold.h"
 
@@ -86,14 +87,13 @@ enum tm_code tm_catalog_newest_point(struct tm_catalog *catalog, struct tm_slice
 /* What a point can be told as: damaged is what verification found, whatever it was before. */
 enum tm_point_state { TM_POINT_IS_COMPLETE, TM_POINT_IS_PARTIAL, TM_POINT_IS_DAMAGED };
 struct tm_point_query {
-    const char *cluster_name; /* NULL: any; likewise the next two */
-    const char *policy;
-    const char *topic;            /* points that have this topic (exact name) */
+    struct tm_names clusters; /* by the name they had then */
+    struct tm_names policies;
+    struct tm_names topics;       /* points that have any of these (exact names) */
     int64_t since_ms;             /* captured at or after; INT64_MIN: any */
     int64_t until_ms;             /* captured before; INT64_MAX: any */
     int64_t covers_ms;            /* of policies with a stored record from before; 0: any */
     const struct tm_id16 *before; /* keyset: smaller ULIDs only; NULL: from the newest */
-    int partial;                  /* 1 only partial, 0 only complete, -1 any */
     unsigned states;              /* 1 << enum tm_point_state, of one or several; 0: any */
     const char *tag;              /* points that have this tag; NULL: any */
     int64_t held_ms;              /* only points that are held then; 0: any */

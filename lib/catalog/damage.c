@@ -175,32 +175,6 @@ static const char select_ranges[] =
         "SELECT DISTINCT stream, part, first, length FROM finding f WHERE f.pack = zeroblob(32)"
         " OR EXISTS (SELECT 1 FROM pack p WHERE p.name = f.pack)";
 
-static int by_place(const void *a, const void *b)
-{
-    const struct tm_presence *x = a;
-    const struct tm_presence *y = b;
-    int order = (x->chain > y->chain) - (x->chain < y->chain);
-    return order != 0 ? order : (x->from > y->from) - (x->from < y->from);
-}
-
-static void join(struct tm_presences *presences)
-{
-    if (presences->list.count == 0) {
-        return;
-    }
-    struct tm_presence *at = presences->list.at;
-    qsort(at, presences->list.count, sizeof(*at), by_place);
-    size_t last = 0;
-    for (size_t i = 1; i < presences->list.count; i++) {
-        if (at[i].chain == at[last].chain && at[i].from <= at[last].until) {
-            at[last].until = at[i].until > at[last].until ? at[i].until : at[last].until;
-        } else {
-            at[++last] = at[i];
-        }
-    }
-    presences->list.count = last + 1;
-}
-
 enum tm_code tm_damage_read(struct tm_sql *sql, struct tm_presences *out, struct tm_err *err)
 {
     TM_STMT_OWN struct tm_stmt stmt = {0};
@@ -216,7 +190,7 @@ enum tm_code tm_damage_read(struct tm_sql *sql, struct tm_presences *out, struct
         };
         TM_TRY(tm_damage_add(sql, &range, out, err));
     }
-    join(out);
+    tm_presences_join(out);
     return code;
 }
 

@@ -146,10 +146,13 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
 #define JOBS_WHERE \
     " AND (?1 = 0 OR (?1 >> kind) & 1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
     " AND (?4 = 0 OR (?4 >> state) & 1) AND (?8 < 0 OR state = ?8)" \
-    " AND (?5 IS NULL OR policy = ?5) AND (?7 = 0 OR created_ms < ?7) ORDER BY id DESC LIMIT ?6"
+    " AND (?5 IS NULL OR policy IN (SELECT value FROM json_each(?5))) AND (?7 = 0 OR created_ms " \
+    "< ?7) ORDER BY id DESC LIMIT ?6"
 
 static const char all_jobs[] = "SELECT " JOB_COLUMNS " FROM job WHERE 1" JOBS_WHERE;
-static const char jobs_of_policy[] = "SELECT " JOB_COLUMNS " FROM job WHERE policy = ?5" JOBS_WHERE;
+static const char jobs_of_policy[] =
+        "SELECT " JOB_COLUMNS
+        " FROM job WHERE policy IN (SELECT value FROM json_each(?5))" JOBS_WHERE;
 static const char jobs_in_state[] = "SELECT " JOB_COLUMNS " FROM job WHERE state = ?8" JOBS_WHERE;
 static const char jobs_open[] = "SELECT " JOB_COLUMNS " FROM job WHERE state IN (0, 1)" JOBS_WHERE;
 
@@ -167,13 +170,14 @@ static const char *jobs_text(const struct tm_job_query *query)
     if (query->states == TM_JOBS_OPEN) {
         return jobs_open;
     }
-    if (query->policy != NULL) {
+    if (query->policies.count > 0) {
         return jobs_of_policy;
     }
     return only_state(query) >= 0 ? jobs_in_state : all_jobs;
 }
 
-static void bind_query(struct tm_stmt *stmt, const struct tm_job_query *query)
+static void bind_query(
+        struct tm_stmt *stmt, const struct tm_job_query *query, struct tm_arena *arena)
 {
     tm_sql_bind_i64(stmt, query->kinds);
     tm_sql_bind_i64(stmt, query->since_ms);
@@ -183,7 +187,7 @@ static void bind_query(struct tm_stmt *stmt, const struct tm_job_query *query)
         tm_sql_bind_null(stmt);
     }
     tm_sql_bind_i64(stmt, query->states);
-    tm_sql_bind_text(stmt, query->policy);
+    tm_sql_bind_text(stmt, tm_names_json(&query->policies, arena));
     tm_sql_bind_i64(stmt, query->limit < INT64_MAX ? (int64_t)query->limit : INT64_MAX);
     tm_sql_bind_i64(stmt, query->until_ms);
     tm_sql_bind_i64(stmt, only_state(query));
@@ -201,12 +205,12 @@ enum tm_code tm_journal_count_jobs(struct tm_journal *journal, const struct tm_j
     if (tm_sql_use(journal->sql, text, &stmt, err) != TM_OK) {
         return err->code;
     }
-    bind_query(&stmt, &all);
-    if (tm_sql_step(&stmt, &row, err) != TM_OK) {
-        return err->code;
-    }
+    struct tm_arena arena = {0};
+    bind_query(&stmt, &all, &arena);
+    enum tm_code code = tm_sql_step(&stmt, &row, err);
     *count = row ? tm_sql_i64(&stmt, 0) : 0;
-    return TM_OK;
+    tm_arena_done(&arena);
+    return code;
 }
 
 enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_query *query,
@@ -216,7 +220,7 @@ enum tm_code tm_journal_jobs(struct tm_journal *journal, const struct tm_job_que
     if (tm_sql_use(journal->sql, jobs_text(query), &stmt, err) != TM_OK) {
         return err->code;
     }
-    bind_query(&stmt, query);
+    bind_query(&stmt, query, arena);
     TM_VEC(struct tm_job_row) rows = {0};
     bool row = false;
     while (tm_sql_step(&stmt, &row, err) == TM_OK && row) {

@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/names.h"
 #include "base/own.h"
 #include "base/slice.h"
 
@@ -73,9 +74,9 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
 
 enum { TM_JOBS_OPEN = 1 << TM_JOB_QUEUED | 1 << TM_JOB_RUNNING }; /* `states` */
 struct tm_job_query {
-    unsigned kinds;               /* 1 << enum tm_job_kind, of one or several; 0: any */
-    unsigned states;              /* 1 << enum tm_job_state likewise */
-    const char *policy;           /* NULL: any */
+    unsigned kinds;  /* 1 << enum tm_job_kind, of one or several; 0: any */
+    unsigned states; /* 1 << enum tm_job_state likewise */
+    struct tm_names policies;
     int64_t since_ms;             /* created at or after; INT64_MIN: any */
     int64_t until_ms;             /* created before; 0: any */
     const struct tm_id16 *before; /* keyset; NULL: from the newest */

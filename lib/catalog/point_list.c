@@ -7,37 +7,32 @@
 #include "catalog/handle.h"
 #include "catalog/points.h"
 
+/* Names are BLOBs here. */
+#define IN_LIST(names) "SELECT CAST(value AS BLOB) FROM json_each(" names ")"
+
 /* The policy's index carries the question where there is one, else that of all ULIDs. */
 #define FILTERS \
-    " AND (?1 IS NULL OR p.cluster_name = ?1) AND p.time_ms >= ?2 AND p.time_ms < ?3" \
-    " AND (?4 IS NULL OR p.ulid < ?4) AND (?5 < 0 OR (p.flags & 1) = ?5)" \
-    " AND (?6 = 0 OR p.chain IN (SELECT d.chain" \
-    " FROM (SELECT DISTINCT chain, stream, part FROM point_part) d WHERE EXISTS (SELECT 1" \
-    " FROM run r WHERE r.stream = d.stream AND r.part = d.part AND r.ts_min < ?6)))" \
-    " ORDER BY p.ulid DESC"
-_Static_assert(TM_POINT_PARTIAL == 1, "the text above knows it by number");
+    " AND (?1 IS NULL OR p.cluster_name IN (" IN_LIST( \
+            "?1") "))" \
+                  " AND p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 IS NULL OR p.ulid < ?4)" \
+                  " AND (?5 = 0 OR p.chain IN (SELECT d.chain" \
+                  " FROM (SELECT DISTINCT chain, stream, part FROM point_part) d WHERE EXISTS " \
+                  "(SELECT 1" \
+                  " FROM run r WHERE r.stream = d.stream AND r.part = d.part AND r.ts_min < ?5)))" \
+                  " ORDER BY p.ulid DESC"
 
 static const char select_all[] = TM_POINTS_SELECT " WHERE 1" FILTERS;
-static const char select_of_policy[] =
-        TM_POINTS_SELECT " WHERE p.chain IN (SELECT id FROM chain WHERE policy = ?7)" FILTERS;
-
-static void bind_name(struct tm_stmt *stmt, const char *name)
-{
-    if (name != NULL) {
-        tm_sql_bind_slice(stmt, tm_slice_str(name));
-    } else {
-        tm_sql_bind_null(stmt);
-    }
-}
+static const char select_of_policy[] = TM_POINTS_SELECT
+        " WHERE p.chain IN (SELECT id FROM chain WHERE policy IN (" IN_LIST("?6") "))" FILTERS;
 
 static enum tm_code use_query(struct tm_sql *sql, const struct tm_point_query *query,
-        struct tm_stmt *stmt, struct tm_err *err)
+        struct tm_arena *arena, struct tm_stmt *stmt, struct tm_err *err)
 {
-    const char *text = query->policy != NULL ? select_of_policy : select_all;
+    const char *text = query->policies.count > 0 ? select_of_policy : select_all;
     if (tm_sql_use(sql, text, stmt, err) != TM_OK) {
         return err->code;
     }
-    bind_name(stmt, query->cluster_name);
+    tm_sql_bind_text(stmt, tm_names_json(&query->clusters, arena));
     tm_sql_bind_i64(stmt, query->since_ms);
     tm_sql_bind_i64(stmt, query->until_ms);
     if (query->before != NULL) {
@@ -45,10 +40,9 @@ static enum tm_code use_query(struct tm_sql *sql, const struct tm_point_query *q
     } else {
         tm_sql_bind_null(stmt);
     }
-    tm_sql_bind_i64(stmt, query->partial);
     tm_sql_bind_i64(stmt, query->covers_ms);
-    if (query->policy != NULL) {
-        bind_name(stmt, query->policy);
+    if (query->policies.count > 0) {
+        tm_sql_bind_text(stmt, tm_names_json(&query->policies, arena));
     }
     return TM_OK;
 }
@@ -68,9 +62,10 @@ struct filters {
 static enum tm_code read_filters(struct tm_sql *sql, const struct tm_point_query *query,
         struct filters *out, struct tm_err *err)
 {
-    if (query->topic != NULL) {
-        TM_TRY(tm_presences_read(sql, query->topic, &out->topic, err));
+    for (size_t i = 0; i < query->topics.count; i++) {
+        TM_TRY(tm_presences_read(sql, query->topics.at[i], &out->topic, err));
     }
+    tm_presences_join(&out->topic); /* of many topics there are few left */
     return tm_damage_read(sql, &out->damaged, err);
 }
 
@@ -91,7 +86,7 @@ static bool is_in_state(const struct tm_point_query *query, const struct tm_poin
 static bool is_wanted(const struct tm_point_query *query, const struct filters *filters,
         int64_t chain, int64_t point)
 {
-    return query->topic == NULL || tm_presences_has(&filters->topic, chain, point);
+    return query->topics.count == 0 || tm_presences_has(&filters->topic, chain, point);
 }
 
 static bool has_tag(const struct tm_row_mark *mark, const char *tag)
@@ -122,7 +117,7 @@ static enum tm_code find_lines(struct tm_sql *sql, const struct tm_point_query *
     struct filters filters = {0};
     TM_STMT_OWN struct tm_stmt stmt = {0};
     bool row = read_filters(sql, query, &filters, err) == TM_OK &&
-               use_query(sql, query, &stmt, err) == TM_OK;
+               use_query(sql, query, arena, &stmt, err) == TM_OK;
     while (row && found->lines.count < query->limit) {
         if (tm_sql_step(&stmt, &row, err) != TM_OK || !row) {
             break;

@@ -36,6 +36,7 @@ void tm_presences_done(struct tm_presences *presences);
 /* In presence.c: which points have the topic; O(changed partition rows of its streams). */
 enum tm_code tm_presences_read(struct tm_sql *sql, const char *topic, struct tm_presences *out,
         struct tm_err *err) TM_MUST_CHECK;
+void tm_presences_join(struct tm_presences *presences); /* those that touch become one */
 bool tm_presences_has(const struct tm_presences *presences, int64_t chain, int64_t point);
 
 #endif

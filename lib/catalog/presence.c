@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalog/point_list.h"
 
+#include <stdlib.h>
+
 /* A topic may have several streams, and a cluster several policies. */
 static const char select_pairs[] =
         "SELECT c.id, s.id FROM stream s JOIN chain c ON c.cluster_id = s.cluster_id"
@@ -80,6 +82,32 @@ enum tm_code tm_presences_read(
         }
     }
     return err->code;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct tm_presence *x = a;
+    const struct tm_presence *y = b;
+    int order = (x->chain > y->chain) - (x->chain < y->chain);
+    return order != 0 ? order : (x->from > y->from) - (x->from < y->from);
+}
+
+void tm_presences_join(struct tm_presences *presences)
+{
+    if (presences->list.count == 0) {
+        return;
+    }
+    struct tm_presence *at = presences->list.at;
+    qsort(at, presences->list.count, sizeof(*at), by_place);
+    size_t last = 0;
+    for (size_t i = 1; i < presences->list.count; i++) {
+        if (at[i].chain == at[last].chain && at[i].from <= at[last].until) {
+            at[last].until = at[i].until > at[last].until ? at[i].until : at[last].until;
+        } else {
+            at[++last] = at[i];
+        }
+    }
+    presences->list.count = last + 1;
 }
 
 bool tm_presences_has(const struct tm_presences *presences, int64_t chain, int64_t point)

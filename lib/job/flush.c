@@ -49,11 +49,10 @@ bool tm_flush_is(const struct tm_row_mark *mark)
 static struct tm_point_query query_of(const struct tm_flush_options *options)
 {
     return (struct tm_point_query){
-            .cluster_name = options->cluster,
-            .policy = options->policy,
+            .clusters = tm_names_one(&options->cluster),
+            .policies = tm_names_one(&options->policy),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
     };
 }
 

@@ -363,8 +363,7 @@ static void restore(const char *bootstrap, const char *topic, const char *dir, c
     struct tm_arena arena = {0};
     struct tm_point_line *line = NULL;
     size_t count = 0;
-    struct tm_point_query query = {
-            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .partial = -1, .limit = 1};
+    struct tm_point_query query = {.since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
     must(tm_catalog_points(rig.catalog, &query, &arena, &line, &count, &err), &err);
     if (count == 0) {
         die("restore", "the vault has no point");

@@ -337,8 +337,7 @@ static void list_points(const char *dir, const char *step, size_t limit)
     struct tm_arena arena = {0};
     struct tm_point_line *lines = NULL;
     size_t count = 0;
-    struct tm_point_query query = {
-            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .partial = -1, .limit = limit};
+    struct tm_point_query query = {.since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = limit};
     open_rig(&rig, dir, "maker.db", false);
     must(tm_catalog_points(rig.catalog, &query, &arena, &lines, &count, &err), &err);
     print(&rig, step, "points", (int64_t)count);

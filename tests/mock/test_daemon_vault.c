@@ -461,7 +461,6 @@ static struct seen_list list_points(struct daemon_rig *rig, struct tm_point_quer
     struct seen_list seen = {0};
     query.since_ms = INT64_MIN;
     query.until_ms = INT64_MAX;
-    query.partial = -1;
     query.limit = 8;
     struct tm_points_query asked = {.catalog = query};
     control.ops->points(control.self, &asked, take_list, &seen);

@@ -286,7 +286,7 @@ static inline enum tm_code choose_points(
         struct daemon *daemon, struct expiry *expiry, struct tm_err *err)
 {
     struct tm_point_query query = {
-            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .partial = -1, .limit = LISTED_MAX};
+            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = LISTED_MAX};
     struct tm_arena arena = {0};
     struct tm_point_line *lines = NULL;
     size_t count = 0;

@@ -451,6 +451,44 @@ def test_states_and_kinds_may_be_several_and_topics_of_the_status_a_pattern(boot
     assert wrong.status_code == 422 and wrong.json()["errors"][0]["parameter"] == "topic"
 
 
+def test_names_may_be_several_and_topics_of_points_patterns(bootstrap, new_topic, tidemarkd):
+    one, other = new_topic(), new_topic()
+    twin = jobs.clusters(source=bootstrap, twin=bootstrap)
+    daemon = tidemarkd({"clusters": twin, "policies": [
+        jobs.policy(one), jobs.policy(other, name="q"), jobs.policy(one, other, name="r", cluster="twin")]})
+    for topic in (one, other):
+        records.produce(bootstrap, topic, [record(b"k", b"v")])
+    points, backups = {}, {}
+    for name in "pqr":
+        job = daemon.backup(name)
+        points[name], backups[name] = job["result"]["recovery_point"], job["id"]
+
+    def listed(path, known, **params):
+        rows = daemon.api("GET", path, params=params).json()["items"]
+        return "".join(sorted(name for name, one in known.items() if one in {row["id"] for row in rows}))
+
+    def found(**params):
+        return listed("/v1/recovery-points", points, **params)
+
+    assert listed("/v1/jobs", backups, policy=["p", "r", "none"]) == listed("/v1/backups", backups, policy=["r", "p"]) == "pr"
+    assert found(policy=["q", "r"]) == "qr" and found(cluster=["source", "twin"]) == "pqr" and found(cluster="twin") == "r"
+    assert found(policy=["p", "q"], cluster="twin") == "" and found(policy="none") == ""
+    assert found(topic=one) == "pr" and found(topic=[one, other]) == "pqr" == found(topic=f"{one[:3]}*")
+    assert found(topic=f"/{other}/", policy=["p", "q"]) == "q" and found(topic="none*") == ""
+    counted = daemon.api("GET", "/v1/recovery-points", params={"topic": f"{{{one},{other}}}", "policy": ["p", "r"], "count": "true", "limit": 1}).json()
+    assert counted["total_count"] == 2 and counted["items"][0]["id"] == points["r"]
+    more = {"cursor": counted["next_cursor"], "topic": f"{{{one},{other}}}", "limit": 1}
+    second = daemon.api("GET", "/v1/recovery-points", params=more | {"policy": ["p", "r"]})
+    assert [row["id"] for row in second.json()["items"]] == [points["p"]]
+    for policies in ("p", ["p", "r", "q"]):  # a cursor is for its filter, all of it
+        refused = daemon.api("GET", "/v1/recovery-points", params=more | {"policy": policies})
+        assert refused.status_code == 400 and refused.json()["type"] == "/problems/bad-cursor", refused.text
+    assert {row["policy"] for row in daemon.api("GET", "/v1/status", params={"policy": ["p", "r"], "topic": [one, "none"]}).json()["items"]} == {"p", "r"}
+    assert {row["name"] for row in daemon.api("GET", "/v1/policies", params={"cluster": ["twin", "none"]}).json()["items"]} == {"r"}
+    wrong = daemon.api("GET", "/v1/recovery-points", params={"topic": "a]["})
+    assert wrong.status_code == 422 and wrong.json()["errors"][0]["parameter"] == "topic"
+
+
 def test_what_a_problem_links_to_is_served(tidemarkd):
     daemon = tidemarkd({"policies": []})
     refused = daemon.api("GET", "/v1/policies/none")

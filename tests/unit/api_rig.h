@@ -132,6 +132,20 @@ static inline void rig_before(const struct tm_id16 *before, char name[TM_ULID_NA
     }
 }
 
+/* "a|b", or "-" for any; in the order of the calls of a line, up to four of them. */
+static inline const char *rig_names(const struct tm_names *names)
+{
+    static char texts[4][128];
+    static unsigned at;
+    char *text = texts[at++ % 4];
+    text[0] = '\0';
+    for (size_t i = 0; i < names->count; i++) {
+        size_t len = strlen(text);
+        (void)snprintf(text + len, sizeof(texts[0]) - len, "%s%s", i > 0 ? "|" : "", names->at[i]);
+    }
+    return names->count > 0 ? text : "-";
+}
+
 static inline void fake_points(
         void *self, const struct tm_points_query *query, tm_done_points done, void *arg)
 {
@@ -143,8 +157,8 @@ static inline void fake_points(
     SAY(fake,
             "points cluster=%s policy=%s topic=%s since=%" PRId64 " until=%" PRId64
             " states=%u limit=%zu before=%s",
-            rig_or(q->cluster_name), rig_or(q->policy), rig_or(q->topic), q->since_ms, q->until_ms,
-            q->states, q->limit, before);
+            rig_names(&q->clusters), rig_names(&q->policies), rig_names(&query->topics),
+            q->since_ms, q->until_ms, q->states, q->limit, before);
     (void)snprintf(fake->tag, sizeof(fake->tag), "%s", rig_or(q->tag));
     fake->held = q->held_ms > 0 ? 1 : q->not_held_ms > 0 ? 0 : -1;
     if (fake->hold) {
@@ -172,7 +186,7 @@ static inline void fake_jobs(
     rig_before(query->before, before);
     fake->calls++;
     SAY(fake, "jobs kinds=%u states=%u policy=%s since=%" PRId64 " limit=%zu before=%s",
-            query->kinds, query->states, rig_or(query->policy), query->since_ms, query->limit,
+            query->kinds, query->states, rig_names(&query->policies), query->since_ms, query->limit,
             before);
     done(arg, fake->jobs, fake->job_count, fake->more, fake->total, fake->problem);
 }

@@ -261,15 +261,50 @@ static const char point_text[] =
         "{\"topic\":\"payments.eu\",\"partition\":0,\"offset\":50100},"
         "{\"topic\":\"payments.eu\",\"partition\":1,\"offset\":3}]},"
         "{\"group\":\"search\",\"offsets\":[{\"topic\":\"payments.eu\",\"partition\":0,"
-        "\"offset\":9223372036854775807}]}]}\n";
+        "\"offset\":9223372036854775807}]}],"
+        "\"verified\":{\"result\":\"partly\",\"packs_count\":3,\"unverified_packs_count\":1}}\n";
 
 START_TEST(a_point_shows_every_partition)
 {
     struct rig *rig = start();
     struct sample sample;
     make_point(&sample, &rig->fake.point);
+    rig->fake.point.looked = (struct tm_looked){.packs = 3, .never = 1, .oldest_ms = 7};
     assert_body(rig, "/v1/recovery-points/" POINT_ID, point_text);
     ck_assert_str_eq(rig->fake.seen, "point " POINT_ID);
+    stop(rig);
+}
+END_TEST
+
+START_TEST(a_point_is_verified_from_the_oldest_look_on)
+{
+    static const struct {
+        struct tm_looked looked;
+        bool damaged;
+        const char *result;
+        const char *at;
+    } looks[] = {
+            {{3, 0, 1763854200000}, false, "ok", "2025-11-22T23:30:00.000Z"},
+            {{3, 1, 1763854200000}, false, "partly", NULL},
+            {{3, 3, 0}, false, "never", NULL},
+            {{0, 0, 0}, false, "ok", NULL}, /* it has no records */
+            {{3, 0, 1763854200000}, true, "damaged", "2025-11-22T23:30:00.000Z"},
+            {{3, 2, 1763854200000}, true, "damaged", NULL},
+    };
+    struct rig *rig = start();
+    for (size_t i = 0; i < LENGTH(looks); i++) {
+        struct sample sample;
+        REPLY_OWN struct reply reply = {0};
+        make_point(&sample, &rig->fake.point);
+        rig->fake.point.looked = looks[i].looked;
+        rig->fake.point.point.damaged = looks[i].damaged;
+        rig_ask(rig, (struct ask){.path = "/v1/recovery-points/" POINT_ID}, &reply);
+        ck_assert_str_eq(str_at(&reply, "verified/result"), looks[i].result);
+        ck_assert_int_eq(json_at(reply.json, "verified/at") != NULL, looks[i].at != NULL);
+        if (looks[i].at != NULL) {
+            ck_assert_str_eq(str_at(&reply, "verified/at"), looks[i].at);
+        }
+    }
     stop(rig);
 }
 END_TEST
@@ -554,6 +589,7 @@ int main(void)
     tcase_add_test(tcase, a_finished_job_shows_its_result_as_it_was_written);
     tcase_add_test(tcase, a_list_of_points_shows_their_sums);
     tcase_add_test(tcase, a_point_shows_every_partition);
+    tcase_add_test(tcase, a_point_is_verified_from_the_oldest_look_on);
     tcase_add_test(tcase, what_a_point_does_not_know_is_left_out);
     tcase_add_test(tcase, a_group_whose_first_offset_is_gone_keeps_the_others);
     tcase_add_loop_test(

@@ -20,11 +20,8 @@ static enum tm_code ask_point(
 
 static enum tm_code ask_list(struct tm_catalog *catalog, struct tm_arena *arena, struct tm_err *err)
 {
-    struct tm_point_query query = {.topic = "orders",
-            .since_ms = INT64_MIN,
-            .until_ms = INT64_MAX,
-            .partial = -1,
-            .limit = 9};
+    struct tm_point_query query = {
+            .topics = TM_NAMES("orders"), .since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 9};
     struct tm_point_line *lines = NULL;
     size_t count = 99;
     enum tm_code code = tm_catalog_points(catalog, &query, arena, &lines, &count, err);

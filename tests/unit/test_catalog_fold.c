@@ -228,10 +228,9 @@ static void assert_list(const struct rig *rig, const struct model *model, const 
     struct tm_err err = {0};
     size_t count = 0;
     size_t at = 0;
-    struct tm_point_query query = {.topic = topic,
+    struct tm_point_query query = {.topics = tm_names_one(&topic),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
             .limit = 500};
     ok(tm_catalog_points(rig->catalog, &query, &arena, &lines, &count, &err), &err);
     for (int i = model->point_count - 1; i >= 0; i--) {

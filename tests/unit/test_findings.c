@@ -93,7 +93,6 @@ static void listed(const struct rig *rig, bool whole, struct tm_buf *out)
     struct tm_point_query query = {
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
             .states = whole ? 1U << TM_POINT_IS_COMPLETE | 1U << TM_POINT_IS_PARTIAL
                             : 1U << TM_POINT_IS_DAMAGED,
             .limit = 100,

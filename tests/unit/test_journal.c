@@ -230,10 +230,11 @@ static const struct {
     {"state number 0", {.states = 1U << TM_JOB_QUEUED, .since_ms = INT64_MIN, .limit = 9},  "1"},
     {"two states",     {.states = 1U << TM_JOB_PARTIAL | 1U << TM_JOB_QUEUED, .since_ms = INT64_MIN, .limit = 9}, "4 1"},
     {"open ones",      {.states = TM_JOBS_OPEN, .since_ms = INT64_MIN, .limit = 9},   "2 1"},
-    {"open of policy", {.states = TM_JOBS_OPEN, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "2"},
-    {"a policy",       {.policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "6 4 2"},
-    {"policy, state",  {.states = 1U << TM_JOB_PARTIAL, .policy = "logs", .since_ms = INT64_MIN, .limit = 9}, "4"},
-    {"no policy",      {.policy = "", .since_ms = INT64_MIN, .limit = 9}, "5"},
+    {"open of policy", {.states = TM_JOBS_OPEN, .policies = TM_NAMES("logs"), .since_ms = INT64_MIN, .limit = 9}, "2"},
+    {"a policy",       {.policies = TM_NAMES("logs"), .since_ms = INT64_MIN, .limit = 9}, "6 4 2"},
+    {"policy, state",  {.states = 1U << TM_JOB_PARTIAL, .policies = TM_NAMES("logs"), .since_ms = INT64_MIN, .limit = 9}, "4"},
+    {"policies",       {.policies = TM_NAMES("logs", "", "x"), .since_ms = INT64_MIN, .limit = 9}, "6 5 4 2"},
+    {"no policy",      {.policies = TM_NAMES(""), .since_ms = INT64_MIN, .limit = 9}, "5"},
     {"since",          {.since_ms = 4000, .limit = 9},        "6 5 4"},
     {"until",          {.since_ms = 2000, .until_ms = 4000, .limit = 9}, "3 2"},
 };
@@ -253,7 +254,8 @@ START_TEST(pages_follow_each_other_without_a_gap)
     fill(journal);
     struct tm_id16 before = id_of(5);
     assert_lists(journal, &(struct tm_job_query){ANY, .before = &before}, "4 3 2 1");
-    assert_lists(journal, &(struct tm_job_query){ANY, .before = &before, .policy = "logs"}, "4 2");
+    assert_lists(journal,
+            &(struct tm_job_query){ANY, .before = &before, .policies = TM_NAMES("logs")}, "4 2");
     before = id_of(1);
     assert_lists(journal, &(struct tm_job_query){ANY, .before = &before}, "");
 }

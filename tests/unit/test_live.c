@@ -320,8 +320,7 @@ static bool is_needed(struct rig *rig, const struct tm_run *run, const uint64_t 
 
 static struct tm_id16 ulid_of(struct rig *rig, uint64_t id)
 {
-    struct tm_point_query query = {
-            .since_ms = INT64_MIN, .until_ms = INT64_MAX, .partial = -1, .limit = 1000};
+    struct tm_point_query query = {.since_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1000};
     struct tm_arena arena = {0};
     struct tm_point_line *lines = NULL;
     size_t count = 0;

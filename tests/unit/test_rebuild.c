@@ -364,10 +364,9 @@ START_TEST(incarnations_have_points_of_their_own)
     struct tm_arena arena = {0};
     struct tm_point_line *lines = NULL;
     size_t count = 0;
-    struct tm_point_query query = {.policy = "recovered",
+    struct tm_point_query query = {.policies = TM_NAMES("recovered"),
             .since_ms = INT64_MIN,
             .until_ms = INT64_MAX,
-            .partial = -1,
             .limit = 9};
     ck_assert_tm_ok(tm_catalog_points(catalog, &query, &arena, &lines, &count, &err));
     ck_assert_uint_eq(count, 2);
