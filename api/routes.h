@@ -7,8 +7,7 @@
 
 #include "request.h"
 
-#define X(method, pattern, scope, handler, narrow, params) \
-    void handler(struct tm_request *request);
+#define X(method, pattern, scope, handler, narrow, params) void handler(struct tm_request *request);
 #include "routes.def"
 #undef X
 
