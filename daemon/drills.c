@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "job/drill.h"
 #include "kinds.h"
+#include "proofs.h"
 
 enum { LOOK_MS = 30 * 1000 }; /* a timer is never set farther ahead: the wall clock may jump */
 
@@ -413,8 +414,10 @@ void tmd_drill_ended(struct tmd_job *job)
     }
     tm_metric_add(TM_M_DRILL_RUNS, TM_LABELS(cluster, policy, passed ? "success" : "failure"), 1);
     if (passed) {
-        tm_metric_set(TM_M_DRILL_LAST_SUCCESS, TM_LABELS(cluster, policy),
-                (double)job->row.finished_ms / 1000);
+        tmd_proof(job->tmd, &(struct tm_proof_row){.kind = TM_JOB_DRILL,
+                                    .of = cluster,
+                                    .how = policy,
+                                    .at_ms = job->row.finished_ms});
     }
     if (job->outcome->drill_ms > 0) {
         tm_metric_set(TM_M_DRILL_LAST_DURATION, TM_LABELS(cluster, policy),

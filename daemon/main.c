@@ -36,6 +36,7 @@
 #include "live.h"
 #include "pauses.h"
 #include "plan.h"
+#include "proofs.h"
 #include "put_back.h"
 #include "reload.h"
 #include "standby.h"
@@ -234,6 +235,7 @@ static void policies_known(struct tmd *tmd)
     tmd_drills_start(tmd);
     tmd_clusters_start(tmd);
     tmd_policy_metrics(tmd);
+    tmd_proofs_load(tmd);
     tmd_hooks_daemon(tmd, TM_HOOK_DAEMON_STARTED);
     tmd_hooks_start(tmd);
     tmd_reload_start(tmd);

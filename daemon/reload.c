@@ -19,6 +19,7 @@
 #include "http.h"
 #include "jobs_table.h"
 #include "pauses.h"
+#include "proofs.h"
 #include "upkeep.h"
 #include "vaults.h"
 
@@ -253,7 +254,8 @@ static void pauses_known(struct tmd *tmd)
     tmd_drills_start(tmd);
     tmd_clusters_start(tmd);
     tmd_policy_metrics(tmd);
-    tmd_jobs_pump(tmd); /* there may be room for more now */
+    tmd_proofs_load(tmd); /* of those that came back */
+    tmd_jobs_pump(tmd);   /* there may be room for more now */
     succeed(tmd->reload);
 }
 

@@ -134,6 +134,7 @@ struct tmd_outcome {
     const char *warnings;
     struct tm_backup_result backup; /* of a backup, for the policy's view */
     bool has_backup;
+    bool verified;            /* of a verification: all of the vault was looked at, and is whole */
     int64_t drill_ms;         /* of a drill: the recovery time; 0: none */
     int64_t written_messages; /* of a restore, by this process */
     int64_t written_bytes;

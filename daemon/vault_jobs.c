@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 #include "job/marks.h"
+#include "job/verify.h"
+#include "proofs.h"
 #include "vaults.h"
 
 enum tm_code tmd_vault_resume(struct tmd_job *job, struct tm_err *err)
@@ -18,6 +20,13 @@ enum tm_code tmd_vault_resume(struct tmd_job *job, struct tm_err *err)
 void tmd_vault_ended(struct tmd_job *job)
 {
     if (job->row.finished_ms != 0 && job->row.started_ms != 0) {
+        if (job->row.kind == TM_JOB_VERIFY && job->outcome->verified) {
+            tmd_proof(job->tmd,
+                    &(struct tm_proof_row){.kind = TM_JOB_VERIFY,
+                            .of = job->vault->name,
+                            .how = tm_verify_depth_name((enum tm_verify_depth)job->task.depth),
+                            .at_ms = job->row.finished_ms});
+        }
         tmd_policies_reload(job->tmd);
         tmd_vaults_count(job->tmd, job->vault);
     }

@@ -145,11 +145,9 @@ static void judge(struct tmd_job *job, const struct tm_verify_result *result)
     } else {
         job->outcome->state = TM_JOB_SUCCEEDED;
     }
-    if (result->faults_count == 0 && result->packs_left == 0) {
-        const char *depth = tm_verify_depth_name((enum tm_verify_depth)job->task.depth);
-        tm_metric_set(TM_M_VERIFY_LAST_SUCCESS, TM_LABELS(job->vault->name, depth),
-                (double)tm_now_ms() / 1000);
-    }
+    /* One point's packs are not the vault's. */
+    job->outcome->verified =
+            job->task.point == NULL && result->faults_count == 0 && result->packs_left == 0;
     job->outcome->result = tmd_run_keep(job, result_text(job, result));
 }
 

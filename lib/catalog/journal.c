@@ -18,6 +18,7 @@ enum tm_code tm_journal_open(const char *path, struct tm_journal **out, struct t
             tm_journal_map_open(journal, err) != TM_OK ||
             tm_journal_places_open(journal, err) != TM_OK ||
             tm_journal_pauses_open(journal, err) != TM_OK ||
+            tm_journal_proofs_open(journal, err) != TM_OK ||
             tm_journal_keys_open(journal, err) != TM_OK) {
         tm_journal_close(journal);
         return err->code;

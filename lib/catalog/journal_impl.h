@@ -25,6 +25,8 @@ enum tm_code tm_journal_map_prune(
 enum tm_code tm_journal_pauses_open(struct tm_journal *journal, struct tm_err *err) TM_MUST_CHECK;
 /* journal_keys.c: its table, where an older version made the file. */
 enum tm_code tm_journal_keys_open(struct tm_journal *journal, struct tm_err *err) TM_MUST_CHECK;
+/* journal_proofs.c: likewise. */
+enum tm_code tm_journal_proofs_open(struct tm_journal *journal, struct tm_err *err) TM_MUST_CHECK;
 /* journal_places.c: likewise. */
 enum tm_code tm_journal_places_open(struct tm_journal *journal, struct tm_err *err) TM_MUST_CHECK;
 

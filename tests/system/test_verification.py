@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vault that loses something: verification names it, points say so, and what can be had again comes back."""
 
+import json
 import random
 import signal
+import time
 
 import pytest
 import requests
@@ -99,6 +101,29 @@ def test_the_next_backup_repairs_what_a_verification_found(bootstrap, vault, dep
     assert verify(vault, "catalog")["result"]["faults_count"] == 0
     jobs.restore(vault, suffix=".restored")
     jobs.assert_restored(vault.expected, bootstrap, f"{vault.topic}.restored")
+
+
+def test_when_a_vault_was_last_verified_outlives_the_daemon_and_is_of_all_of_it(vault):
+    def last(depth):
+        return metric(vault, f'tidemark_verify_last_success_timestamp_seconds{{vault="local",depth="{depth}"}}')
+
+    point = jobs.newest(vault)["id"]
+    assert verify(vault, "full", recovery_point=point)["state"] == "succeeded"
+    assert last("full") == 0, "one point is not the vault"
+    assert verify(vault, "full")["state"] == verify(vault, "scrub")["state"] == "succeeded"
+    full, scrub = last("full"), last("scrub")
+    assert abs(time.time() - full) < 120 and scrub >= full
+    flip(vault.packs[0], vault.packs[0].stat().st_size // 2)
+    assert verify(vault, "full")["state"] == "failed"
+    vault.kill()
+    vault.start()
+    records.wait_until(lambda: last("full"), "the last verification to be known")
+    assert (last("full"), last("scrub")) == (full, scrub)
+    whole = json.loads(vault.config_path.read_text())
+    for vaults, expected in (([whole["vaults"][0] | {"name": "other", "path": str(vault.directory / "other")}], 0), (whole["vaults"], full)):
+        vault.config_path.write_text(json.dumps(whole | {"vaults": vaults, "policies": []}))
+        assert vault.api("POST", "/v1/config/reload", json={}).status_code == 200
+        records.wait_until(lambda: last("full") == expected, "the vault's series to go or come")
 
 
 def test_what_kafka_no_longer_holds_is_lost_and_named(bootstrap, vault):

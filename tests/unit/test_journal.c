@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "catalog/journal_holds.h"
+#include "catalog/journal_proofs.h"
 #include "catalog/schema.h"
 #include "catalog/sql.h"
 
@@ -465,6 +466,43 @@ START_TEST(a_folder_that_is_not_there_is_an_io_failure)
 }
 END_TEST
 
+START_TEST(proofs_outlive_the_file_and_the_newest_counts)
+{
+    static const struct tm_proof_row rows[] = {
+            {TM_JOB_VERIFY, "main", "full", 1000},
+            {TM_JOB_DRILL, "prod", "p", 2000},
+            {TM_JOB_VERIFY, "main", "scrub", 3000},
+            {TM_JOB_VERIFY, "main", "full", 4000},
+    };
+    static const struct tm_proof_row kept[] = {
+            {TM_JOB_VERIFY, "main", "full", 4000},
+            {TM_JOB_VERIFY, "main", "scrub", 3000},
+            {TM_JOB_DRILL, "prod", "p", 2000},
+    };
+    TM_OWN(tm_journal_close) struct tm_journal *journal = opened();
+    struct tm_err err = {0};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        ok(tm_journal_put_proof(journal, &rows[i], &err), &err);
+    }
+    int64_t removed = -1;
+    ok(tm_journal_prune_jobs(journal, INT64_MAX, &removed, &err), &err);
+    tm_journal_close(journal);
+    journal = opened();
+    struct tm_arena arena = {0};
+    struct tm_proof_row *got = NULL;
+    size_t count = 0;
+    ok(tm_journal_proofs(journal, &arena, &got, &count, &err), &err);
+    ck_assert_uint_eq(count, LENGTH(kept));
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(got[i].kind, kept[i].kind);
+        ck_assert_str_eq(got[i].of, kept[i].of);
+        ck_assert_str_eq(got[i].how, kept[i].how);
+        ck_assert_int_eq(got[i].at_ms, kept[i].at_ms);
+    }
+    tm_arena_done(&arena);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("journal");
@@ -475,6 +513,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_list_gives_the_newest_that_match, 0, (int)LENGTH(lists));
     tcase_add_test(tcase, pages_follow_each_other_without_a_gap);
     tcase_add_test(tcase, pruning_takes_finished_jobs_and_their_targets_alone);
+    tcase_add_test(tcase, proofs_outlive_the_file_and_the_newest_counts);
     tcase_add_test(tcase, settings_held_are_kept_until_they_are_dealt_with_and_their_job_is_pruned);
     tcase_add_test(tcase, targets_are_kept_by_job_and_topic);
     tcase_add_test(tcase, names_of_kinds_and_states_are_those_of_the_api);
