@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vaults.h"
+#include "vaults_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,64 +7,16 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "base/vec.h"
 #include "catalog/findings.h"
-#include "codec/keys.h"
-#include "errand.h"
 #include "hooks.h"
 
-enum {
-    PROBE_EVERY_MS = 5 * 60 * 1000,
-    AGAIN_MS = 1000, /* when too many errands go on */
-};
-
-struct counts { /* what a vault holds, by its catalog */
-    bool known;
-    bool has_head;
-    struct tm_head head;
-    struct tm_id16 vault_id;
-    struct tm_vault_totals totals;
-    int64_t findings;
-    int64_t looked_ms; /* at the pack that was not looked at for longest; 0: never */
-    int64_t capacity_bytes;
-    int64_t free_bytes;
-};
-
-struct probe { /* whether it answers */
-    bool done;
-    int64_t at_ms;
-    struct tm_err err;
-    char key[17]; /* "" not opened */
-    bool write_only;
-};
-
-struct known {
-    const struct tm_config_vault *config;
-    struct counts counts;
-    struct probe probe;
-    bool probing;
-    bool due;    /* to be probed as soon as it can be */
-    bool unread; /* since it came with a reload: its log is not in the catalog */
-    char id[2 * sizeof(struct tm_id16) + 1];
-    char head[2 * sizeof(struct tm_hash) + 24];
-    char where[256]; /* of a bucket */
-};
-
-struct tmd_vaults {
-    struct tmd *tmd;
-    struct known **at; /* in the order of the configuration */
-    size_t count;
-    uint64_t all_due_ms; /* by the loop's clock */
-    uv_timer_t timer;
-};
-
-static struct known *make_known(const struct tm_config_vault *config)
+static struct tmd_known_vault *make_known(const struct tm_config_vault *config)
 {
-    struct known *known = tm_xalloc(1, sizeof(*known));
+    struct tmd_known_vault *known = tm_xalloc(1, sizeof(*known));
     known->config = config;
     return known;
 }
@@ -74,7 +26,7 @@ struct tmd_vaults *tmd_vaults_new(struct tmd *tmd)
     struct tmd_vaults *vaults = tm_xalloc(1, sizeof(*vaults));
     vaults->tmd = tmd;
     vaults->count = tmd->config->vault_count;
-    vaults->at = tm_xalloc(vaults->count + 1, sizeof(struct known *));
+    vaults->at = tm_xalloc(vaults->count + 1, sizeof(struct tmd_known_vault *));
     for (size_t i = 0; i < vaults->count; i++) {
         vaults->at[i] = make_known(&tmd->config->vaults[i]);
     }
@@ -95,8 +47,7 @@ void tmd_vaults_free(struct tmd_vaults *vaults)
     free(vaults);
 }
 
-/* NULL: none of that name, any more or at all. */
-static struct known *find_known(const struct tmd *tmd, const char *name)
+struct tmd_known_vault *tmd_vault_find(const struct tmd *tmd, const char *name)
 {
     for (size_t i = 0; i < tmd->vaults->count; i++) {
         if (strcmp(tmd->vaults->at[i]->config->name, name) == 0) {
@@ -106,7 +57,7 @@ static struct known *find_known(const struct tmd *tmd, const char *name)
     return NULL;
 }
 
-static void let_go(struct tmd *tmd, struct known *known)
+static void let_go(struct tmd *tmd, struct tmd_known_vault *known)
 {
     tmd_hooks_over(tmd, TM_HOOK_VAULT_DOWN, known->config->name);
     tm_metric_forget("vault", known->config->name);
@@ -114,10 +65,10 @@ static void let_go(struct tmd *tmd, struct known *known)
 }
 
 /* Whether it answers is to be found out anew; what its catalog says stays until that is counted. */
-static void change(struct known *known, const struct tm_config_vault *config)
+static void change(struct tmd_known_vault *known, const struct tm_config_vault *config)
 {
     if (!tm_config_same_vault(known->config, config)) {
-        known->probe = (struct probe){0};
+        known->probe = (struct tmd_vault_probe){0};
         known->probing = false; /* what goes on is of the section before */
         known->due = true;
         known->unread = true;
@@ -133,9 +84,10 @@ void tmd_vaults_adopt(struct tmd *tmd)
 {
     struct tmd_vaults *vaults = tmd->vaults;
     const struct tm_config *config = tmd->config;
-    struct known **fresh = tm_xalloc(config->vault_count + 1, sizeof(struct known *));
+    struct tmd_known_vault **fresh =
+            tm_xalloc(config->vault_count + 1, sizeof(struct tmd_known_vault *));
     for (size_t i = 0; i < config->vault_count; i++) {
-        fresh[i] = find_known(tmd, config->vaults[i].name);
+        fresh[i] = tmd_vault_find(tmd, config->vaults[i].name);
     }
     for (size_t i = 0; i < vaults->count; i++) {
         if (tm_config_find_vault(config, vaults->at[i]->config->name) == NULL) {
@@ -161,7 +113,7 @@ void tmd_vaults_adopt(struct tmd *tmd)
 
 struct counted {
     const char *vault; /* its name */
-    struct counts counts;
+    struct tmd_vault_counts counts;
 };
 
 struct counting {
@@ -172,7 +124,7 @@ struct counting {
     void *arg;
 };
 
-static void count_room(const struct tm_config_vault *config, struct counts *out)
+static void count_room(const struct tm_config_vault *config, struct tmd_vault_counts *out)
 {
     struct statvfs info;
     if (config->type == TM_VAULT_DISK && statvfs(config->path, &info) == 0) {
@@ -187,7 +139,7 @@ static void count_room(const struct tm_config_vault *config, struct counts *out)
 }
 
 static enum tm_code count_findings(
-        struct tm_catalog *catalog, struct counts *out, struct tm_err *err)
+        struct tm_catalog *catalog, struct tmd_vault_counts *out, struct tm_err *err)
 {
     struct tm_arena arena = {0};
     struct tm_kept_pack *packs = NULL;
@@ -201,7 +153,8 @@ static enum tm_code count_findings(
     return code;
 }
 
-static enum tm_code count_one(struct tm_catalog *catalog, struct counts *out, struct tm_err *err)
+static enum tm_code count_one(
+        struct tm_catalog *catalog, struct tmd_vault_counts *out, struct tm_err *err)
 {
     struct tm_fold fold = tm_catalog_fold(catalog);
     struct tm_fold_state state;
@@ -241,7 +194,7 @@ static const char *type_name(const struct tm_config_vault *config)
 }
 
 /* The bucket as the store's own messages call it. */
-static const char *bucket_of(struct known *known)
+static const char *bucket_of(struct tmd_known_vault *known)
 {
     const struct tm_config_s3 *s3 = &known->config->s3;
     size_t prefix = strlen(s3->prefix);
@@ -251,10 +204,10 @@ static const char *bucket_of(struct known *known)
     return known->where;
 }
 
-static void view(struct known *known, struct tm_vault_view *out)
+static void view(struct tmd_known_vault *known, struct tm_vault_view *out)
 {
-    const struct counts *counts = &known->counts;
-    const struct probe *probe = &known->probe;
+    const struct tmd_vault_counts *counts = &known->counts;
+    const struct tmd_vault_probe *probe = &known->probe;
     *out = (struct tm_vault_view){
             .name = known->config->name,
             .type = type_name(known->config),
@@ -296,7 +249,7 @@ static void count_done(void *arg)
     size_t count = 0;
     for (size_t i = 0; i < counting->found.count; i++) {
         const struct counted *counted = &counting->found.at[i];
-        struct known *known = find_known(counting->tmd, counted->vault);
+        struct tmd_known_vault *known = tmd_vault_find(counting->tmd, counted->vault);
         if (known != NULL) { /* it may have gone meanwhile */
             known->counts = counted->counts;
             view(known, &views[count++]);
@@ -314,7 +267,7 @@ static void count_done(void *arg)
     free(counting);
 }
 
-static void ask_count(struct tmd *tmd, const char *vault, tm_done_vaults done, void *arg)
+void tmd_vaults_ask_count(struct tmd *tmd, const char *vault, tm_done_vaults done, void *arg)
 {
     struct counting *counting = tm_xalloc(1, sizeof(*counting));
     *counting = (struct counting){.tmd = tmd, .vault = vault, .done = done, .arg = arg};
@@ -323,171 +276,15 @@ static void ask_count(struct tmd *tmd, const char *vault, tm_done_vaults done, v
 
 void tmd_vaults_count(struct tmd *tmd, const struct tm_config_vault *vault)
 {
-    ask_count(tmd, vault->name, NULL, NULL);
-}
-
-/* Probing ------------------------------------------------------------------------------------- */
-
-struct probing {
-    struct tmd *tmd;
-    const struct tm_config_vault *config; /* of when it began */
-    bool read_log;
-    struct probe probe;
-    tm_done_vaults done; /* NULL: nobody waits */
-    void *arg;
-};
-
-/* The commits that the catalog does not know yet. */
-static enum tm_code read_log(struct tmd *tmd, const struct tm_config_vault *config,
-        struct tm_vault *vault, struct tm_err *err)
-{
-    TM_OWN(tm_catalog_close) struct tm_catalog *catalog = NULL;
-    TM_TRY(tmd_catalog(tmd, config, &catalog, err));
-    struct tm_fold fold = tm_catalog_fold(catalog);
-    enum tm_code code = tm_vault_refresh(vault, &fold, err);
-    if (code == TM_OK || code == TM_E_ROLLED_BACK) {
-        tmd_vault_alarm(config, err);
-    }
-    return code;
-}
-
-static enum tm_code probe_vault(struct probing *probing, struct tm_err *err)
-{
-    struct tm_vault *vault = NULL;
-    struct tmd *tmd = probing->tmd;
-    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(tmd);
-    TM_TRY(tmd_vault(lease, probing->config, &vault, err));
-    const struct tm_ring *ring = tm_vault_ring(vault);
-    tm_ring_fingerprint(ring, probing->probe.key);
-    probing->probe.write_only = !tm_ring_can_read(ring);
-    TM_TRY(tm_store_probe(tm_vault_store(vault), err));
-    return probing->read_log ? read_log(tmd, probing->config, vault, err) : TM_OK;
-}
-
-static void probe_work(void *arg)
-{
-    struct probing *probing = arg;
-    TM_LATER(probe_vault(probing, &probing->probe.err));
-    probing->probe.done = true;
-    probing->probe.at_ms = tm_now_ms();
-}
-
-static void tell_change(struct tmd *tmd, const struct known *known, const struct probe *was)
-{
-    bool up = known->probe.err.code == TM_OK;
-    if (!up) {
-        tmd_hooks_vault(tmd, known->config->name, known->probe.err.msg);
-        tm_log(TM_LOG_ERROR, "vault.down", known->probe.err.msg,
-                TM_LOG_STR("vault", known->config->name), TM_LOG_END);
-    } else if (was->done && was->err.code != TM_OK) {
-        tmd_hooks_vault(tmd, known->config->name, NULL);
-        tm_log(TM_LOG_INFO, "vault.up", "answers again", TM_LOG_STR("vault", known->config->name),
-                TM_LOG_END);
-    }
-}
-
-static void answer_failure(const struct probing *probing)
-{
-    struct tm_problem problem;
-    tmd_problem_of(&probing->probe.err, &problem);
-    problem.status = 502; /* it is the vault that fails, whatever its reason */
-    problem.slug = problem.slug != NULL && strcmp(problem.slug, "not-found") == 0
-                           ? "vault-unreachable"
-                           : problem.slug;
-    problem.member = "vault";
-    (void)snprintf(problem.value, sizeof(problem.value), "%s", probing->config->name);
-    probing->done(probing->arg, NULL, 0, &problem);
-}
-
-/* What was found out is of a section that may not be in force any more. */
-static void keep_probe(const struct probing *probing)
-{
-    struct tmd *tmd = probing->tmd;
-    struct known *known = find_known(tmd, probing->config->name);
-    if (known == NULL || !tm_config_same_vault(known->config, probing->config)) {
-        return;
-    }
-    struct probe was = known->probe;
-    known->probe = probing->probe;
-    known->probing = false;
-    tell_change(tmd, known, &was);
-    if (known->unread && known->probe.err.code == TM_OK) {
-        known->unread = false;
-        tmd_policies_reload(tmd); /* it may hold points of theirs */
-    }
-}
-
-static void probe_done(void *arg)
-{
-    struct probing *probing = arg;
-    keep_probe(probing);
-    if (probing->done != NULL && probing->probe.err.code != TM_OK) {
-        answer_failure(probing);
-    } else {
-        ask_count(probing->tmd, probing->config->name, probing->done, probing->arg);
-    }
-    free(probing);
-}
-
-/* False: it cannot be probed now. */
-static bool probe(struct tmd *tmd, struct known *known, tm_done_vaults done, void *arg)
-{
-    struct probing *probing = tm_xalloc(1, sizeof(*probing));
-    *probing = (struct probing){
-            .tmd = tmd,
-            .config = known->config,
-            /* Of one that others write; in others each job sees to it, but for the first time. */
-            .read_log = known->config->read_only || known->unread,
-            .done = done,
-            .arg = arg,
-    };
-    if (!tmd_errand(tmd, probe_work, probe_done, probing)) {
-        free(probing);
-        return false;
-    }
-    known->probing = true;
-    known->due = false;
-    return true;
-}
-
-static void look(uv_timer_t *timer)
-{
-    struct tmd_vaults *vaults = timer->data;
-    uint64_t now_ms = uv_now(timer->loop);
-    bool all = now_ms >= vaults->all_due_ms;
-    bool refused = false;
-    if (all) {
-        vaults->all_due_ms = now_ms + PROBE_EVERY_MS;
-    }
-    for (size_t i = 0; i < vaults->count; i++) {
-        struct known *known = vaults->at[i];
-        known->due =
-                (known->due || all) && !known->probing; /* a store that hangs is not asked twice */
-        refused |= known->due && !probe(vaults->tmd, known, NULL, NULL);
-    }
-    uint64_t wait_ms = refused ? AGAIN_MS : vaults->all_due_ms - now_ms;
-    tm_assert(uv_timer_start(timer, look, wait_ms, 0) == 0);
-    uv_unref((uv_handle_t *)timer);
-}
-
-void tmd_vaults_start(struct tmd *tmd)
-{
-    tm_assert(uv_timer_start(&tmd->vaults->timer, look, 0, 0) == 0);
-    uv_unref((uv_handle_t *)&tmd->vaults->timer);
-}
-
-void tmd_vaults_stop(struct tmd *tmd)
-{
-    (void)uv_timer_stop(&tmd->vaults->timer);
+    tmd_vaults_ask_count(tmd, vault->name, NULL, NULL);
 }
 
 /* Asking -------------------------------------------------------------------------------------- */
 
-/* NULL: there is none of that name, and `done` has been told. */
-static struct known *find_or_refuse(
+struct tmd_known_vault *tmd_vault_find_or_refuse(
         struct tmd *tmd, const char *name, tm_done_vaults done, void *arg)
 {
-    struct known *known = find_known(tmd, name);
+    struct tmd_known_vault *known = tmd_vault_find(tmd, name);
     if (known == NULL) {
         struct tm_problem problem;
         tmd_unknown_vault(tmd, name, &problem);
@@ -500,29 +297,12 @@ void tmd_vaults_ask(void *self, const char *name, tm_done_vaults done, void *arg
 {
     struct tmd *tmd = self;
     if (name == NULL) {
-        ask_count(tmd, NULL, done, arg);
+        tmd_vaults_ask_count(tmd, NULL, done, arg);
         return;
     }
-    const struct known *known = find_or_refuse(tmd, name, done, arg);
+    const struct tmd_known_vault *known = tmd_vault_find_or_refuse(tmd, name, done, arg);
     if (known != NULL) {
-        ask_count(tmd, known->config->name, done, arg);
-    }
-}
-
-void tmd_vaults_probe(void *self, const char *name, const struct tm_caller *caller,
-        tm_done_vaults done, void *arg)
-{
-    struct tmd *tmd = self;
-    struct known *known = find_or_refuse(tmd, name, done, arg);
-    if (known == NULL) {
-        return;
-    }
-    tm_log(TM_LOG_INFO, "audit", "vault probed", TM_LOG_STR("who", caller->who),
-            TM_LOG_STR("request_id", caller->request_id), TM_LOG_STR("vault", name), TM_LOG_END);
-    if (!probe(tmd, known, done, arg)) {
-        struct tm_problem problem;
-        tmd_errand_refused(tmd, "no vault can be probed now", &problem);
-        done(arg, NULL, 0, &problem);
+        tmd_vaults_ask_count(tmd, known->config->name, done, arg);
     }
 }
 
@@ -534,8 +314,8 @@ void tmd_vaults_metrics(struct tmd *tmd)
     int64_t database_bytes = 0;
     bool any = false;
     for (size_t i = 0; i < tmd->vaults->count; i++) {
-        const struct known *known = tmd->vaults->at[i];
-        const struct counts *counts = &known->counts;
+        const struct tmd_known_vault *known = tmd->vaults->at[i];
+        const struct tmd_vault_counts *counts = &known->counts;
         const char *name = known->config->name;
         if (known->probe.done) {
             tm_metric_set(TM_M_VAULT_UP, TM_LABELS(name, type_name(known->config)),

@@ -4,14 +4,17 @@ a vault that is away when it starts."""
 
 import datetime
 import glob
+import json
 import re
 import secrets
+import socket
 import sqlite3
 import time
 
 import pytest
 
 from rig import jobs, records
+from rig.kafka import HOST
 from rig.records import record
 
 STATE_UNUSABLE = 4
@@ -180,3 +183,38 @@ def test_a_clock_that_jumps_delays_no_run_for_long_and_mixes_up_no_points(bootst
     midnight = (datetime.datetime.now(datetime.timezone.utc)).replace(hour=0, minute=0, second=0, microsecond=0)
     records.wait_until(lambda: datetime.datetime.fromisoformat(daemon.get("/v1/policies/daily")["next_run_at"]) == midnight, "the next daily run by the new clock", 45)
     assert ran("daily") == 1
+
+
+def test_many_vaults_are_all_looked_at(tidemarkd):
+    """More than there are threads for such looks at once."""
+    daemon = tidemarkd({}, start=False)
+    names = [f"v{number}" for number in range(20)]
+    daemon.configure({"vaults": [{"name": name, "type": "disk", "path": str(daemon.directory / name), "key_file": str(daemon.key_path),
+                                  "create": True} for name in names]})
+    daemon.start()
+    records.wait_until(lambda: all(one.get("up") for one in daemon.get("/v1/vaults")["items"]), "20 vaults to be looked at")
+    assert [one["name"] for one in daemon.get("/v1/vaults")["items"]] == names
+
+
+def test_a_vault_that_never_answers_keeps_no_other_waiting(bootstrap, new_topic, tidemarkd):
+    """A bucket whose server takes the connection and says nothing is being opened all the while."""
+    topic = new_topic()
+    records.produce(bootstrap, topic, [record(b"k", b"v")])
+    with socket.create_server((HOST, 0)) as server:
+        stuck = {"name": "stuck", "type": "s3", "bucket": "bucket", "region": "r", "path_style": True, "credentials": "static",
+                 "endpoint": f"http://{HOST}:{server.getsockname()[1]}", "access_key_id": "a", "secret_access_key": "${env:STUCK}"}
+        daemon = tidemarkd({"policies": [jobs.policy(topic)]}, env={"STUCK": "secret"})
+        whole = json.loads(daemon.config_path.read_text())
+        stuck["key_file"] = whole["vaults"][0]["key_file"]
+        daemon.configure({"policies": [jobs.policy(topic)], "vaults": [stuck, *whole["vaults"]]})
+        daemon.config_path.chmod(0o600)
+        assert daemon.api("POST", "/v1/config/reload", json={}).status_code == 200
+        server.settimeout(30)
+        taken, _ = server.accept()  # it is being opened
+        with taken:
+            begin = time.monotonic()
+            daemon.backup("p")
+            jobs.restore(daemon, suffix=".restored")
+            assert daemon.get("/v1/vaults/local")["up"] and "up" not in daemon.get("/v1/vaults/stuck")
+            assert time.monotonic() - begin < 15
+        daemon.kill()  # a stop would wait for what never answers
