@@ -132,8 +132,7 @@ static enum tm_code read_choice(struct restore *restore, struct tm_err *err)
 
 static enum tm_code read_cluster(struct restore *restore, struct tm_err *err)
 {
-    struct tm_property *properties =
-            tm_arena_alloc(&restore->arena, CLI_ARGS_MAX, sizeof(*properties));
+    struct tm_pair *properties = tm_arena_alloc(&restore->arena, CLI_ARGS_MAX, sizeof(*properties));
     const char *text = NULL;
     size_t count = 0;
     for (size_t at = 0; (text = cli_arg_next(restore->args, "rdkafka", &at)) != NULL; count++) {

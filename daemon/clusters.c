@@ -4,77 +4,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/metrics.h"
-#include "base/vec.h"
+#include "clusters_look.h"
 #include "errand.h"
-#include "policy/select.h"
 
 enum {
     FIRST_MS = 10 * 1000,
     EVERY_MS = 5 * 60 * 1000,
     AGAIN_MS = 2 * 1000, /* the look before it is still at it */
-    SLICE_MS = 500,      /* between two looks at whether the daemon stops */
-    SLICES = 10,
 };
-
-/* A cluster at the last look. */
-struct seen {
-    const struct tm_config_cluster *config; /* as it was looked at */
-    int64_t looked_ms;
-    char *why; /* it gave no answer; NULL: it did, and the rest is known */
-    char *id;  /* NULL: it does not tell */
-    int32_t brokers;
-    int64_t topics;
-    int64_t covered;
-    int64_t bare;     /* that no policy selects, */
-    int64_t internal; /* but for Kafka's own */
-};
-typedef TM_VEC(struct seen) seen_list;
 
 struct tmd_clusters {
     uv_timer_t timer;
-    seen_list seen;
+    tmd_seen_list seen;
     bool looking; /* by the timer */
     atomic_bool over;
 };
 
-struct look {
-    struct tmd *tmd;
-    const struct tm_config *config; /* of when it began */
-    struct tm_arena arena;
-    const struct tm_config_cluster *one; /* NULL: all that a policy reads */
-    const struct tm_topics_query *query; /* its topics; NULL: only what is known of it */
-    struct tm_topic_list list;           /* of the last cluster looked at */
-    seen_list found;
-    char *text;
-    struct tm_err err; /* of the last cluster */
-    tm_done_json done;
-    void *arg;
-};
-
-static void seen_done(struct seen *seen)
-{
-    free(seen->why);
-    free(seen->id);
-}
-
-static void seen_list_done(seen_list *list)
+static void seen_list_done(tmd_seen_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        seen_done(&list->at[i]);
+        tmd_seen_done(&list->at[i]);
     }
     tm_vec_done(list);
 }
 
-static char *copy(const char *text)
-{
-    size_t size = strlen(text) + 1;
-    return memcpy(tm_xalloc(size, 1), text, size);
-}
-
-static const struct seen *find_seen(const struct tmd_clusters *clusters, const char *name)
+static const struct tmd_seen *find_seen(const struct tmd_clusters *clusters, const char *name)
 {
     for (size_t i = 0; i < clusters->seen.count; i++) {
         if (strcmp(clusters->seen.at[i].config->name, name) == 0) {
@@ -84,168 +40,12 @@ static const struct seen *find_seen(const struct tmd_clusters *clusters, const c
     return NULL;
 }
 
-/* Looking: on the errand's thread -------------------------------------------------------------- */
-
-static bool selects(const struct tm_config_policy *policy, const struct tm_config_cluster *cluster,
-        const char *topic)
-{
-    return policy->cluster == cluster && tm_select_matches(policy->select, topic);
-}
-
-static bool is_protected(const struct look *look, const struct tm_config_cluster *cluster,
-        const struct tm_topic_info *topic)
-{
-    for (size_t i = 0; i < look->config->policy_count; i++) {
-        if (selects(&look->config->policies[i], cluster, topic->name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Kafka's own. What a schema registry keeps in a topic is not: without it the rest cannot be read. */
-static bool is_internal(const struct tm_topic_info *topic)
-{
-    return topic->internal || strncmp(topic->name, "__", 2) == 0;
-}
-
-static void count_topics(
-        const struct look *look, const struct tm_config_cluster *cluster, struct seen *seen)
-{
-    seen->topics = (int64_t)look->list.count;
-    for (size_t i = 0; i < look->list.count; i++) {
-        const struct tm_topic_info *topic = &look->list.at[i];
-        if (is_protected(look, cluster, topic)) {
-            seen->covered++;
-        } else if (is_internal(topic)) {
-            seen->internal++;
-        } else {
-            seen->bare++;
-        }
-    }
-}
-
-static enum tm_code ask(struct look *look, const struct tm_config_cluster *cluster,
-        struct seen *seen, struct tm_err *err)
-{
-    TM_OWN(tmd_lease_free) struct tmd_lease *lease = tmd_lease_new(look->tmd);
-    struct tm_kafka *kafka = NULL;
-    struct tm_slice id = {0};
-    TM_TRY(tmd_kafka(lease, cluster, false, &kafka, err));
-    enum tm_code code = TM_OK;
-    for (int i = 0; i < SLICES; i++) {
-        tm_topic_list_done(&look->list);
-        *err = (struct tm_err){0}; /* of the try before */
-        code = tm_kafka_topics(kafka, SLICE_MS, &look->list, err);
-        if (code == TM_OK || code == TM_E_DENIED || atomic_load(&look->tmd->clusters->over)) {
-            break;
-        }
-    }
-    TM_TRY(code);
-    TM_TRY(tm_kafka_brokers(kafka, SLICE_MS * SLICES, &seen->brokers, err));
-    TM_TRY(tm_kafka_cluster_id(kafka, SLICE_MS * SLICES, &look->arena, &id, err));
-    if (id.len > 0) {
-        seen->id = tm_xalloc(id.len + 1, 1);
-        memcpy(seen->id, id.at, id.len);
-    }
-    count_topics(look, cluster, seen);
-    return TM_OK;
-}
-
-static void look_at(struct look *look, const struct tm_config_cluster *cluster)
-{
-    struct seen *seen = tm_vec_push(&look->found);
-    *seen = (struct seen){.config = cluster};
-    look->err = (struct tm_err){0};
-    if (ask(look, cluster, seen, &look->err) != TM_OK) {
-        seen->why = copy(look->err.msg);
-    }
-    seen->looked_ms = tm_now_ms();
-}
-
-static bool is_read(const struct tm_config *config, const struct tm_config_cluster *cluster)
-{
-    for (size_t i = 0; i < config->policy_count; i++) {
-        if (config->policies[i].cluster == cluster) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool wanted(const struct look *look, const struct tm_topic_info *topic, bool covered)
-{
-    const struct tm_topics_query *query = look->query;
-    return (query->contains == NULL || strstr(topic->name, query->contains) != NULL) &&
-           (query->covered < 0 || query->covered == (int)covered) &&
-           (query->after == NULL || strcmp(topic->name, query->after) > 0);
-}
-
-static struct tm_json *view_topic(const struct look *look, const struct tm_topic_info *topic)
-{
-    struct tm_json *json = tm_json_object();
-    tm_json_add_str(json, "name", topic->name);
-    tm_json_add_int(json, "partitions_count", topic->partitions);
-    if (topic->replication_factor > 0) {
-        tm_json_add_int(json, "replication_factor", topic->replication_factor);
-    }
-    tm_json_add_bool(json, "internal", is_internal(topic));
-    tm_json_add_bool(json, "protected", is_protected(look, look->one, topic));
-    struct tm_json *policies = tm_json_add(json, "policies", tm_json_array());
-    for (size_t i = 0; i < look->config->policy_count; i++) {
-        if (selects(&look->config->policies[i], look->one, topic->name)) {
-            tm_json_push_str(policies, look->config->policies[i].name);
-        }
-    }
-    return json;
-}
-
-/* A page of the topics; they are sorted by name. */
-static char *view_topics(const struct look *look)
-{
-    TM_OWN(tm_json_free) struct tm_json *page = tm_json_object();
-    struct tm_json *items = tm_json_add(page, "items", tm_json_array());
-    const char *last = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < look->list.count; i++) {
-        const struct tm_topic_info *topic = &look->list.at[i];
-        if (!wanted(look, topic, is_protected(look, look->one, topic))) {
-            continue;
-        }
-        if (count++ == look->query->limit) {
-            tm_json_add_str(page, "next_cursor", last);
-            break;
-        }
-        (void)tm_json_push(items, view_topic(look, topic));
-        last = topic->name;
-    }
-    return tm_json_text(page);
-}
-
-static void work(void *arg)
-{
-    struct look *look = arg;
-    if (look->one != NULL) {
-        look_at(look, look->one);
-        if (look->query != NULL && look->err.code == TM_OK) {
-            look->text = view_topics(look);
-        }
-        return;
-    }
-    const struct tm_config *config = look->config;
-    for (size_t i = 0; i < config->cluster_count; i++) {
-        if (is_read(config, &config->clusters[i]) && !atomic_load(&look->tmd->clusters->over)) {
-            look_at(look, &config->clusters[i]);
-        }
-    }
-}
-
 /* Keeping what was seen ------------------------------------------------------------------------ */
 
-static void show(const struct tm_config *config, const struct seen *seen)
+static void show(const struct tm_config *config, const struct tmd_seen *seen)
 {
     const struct tm_config_cluster *cluster = tm_config_find_cluster(config, seen->config->name);
-    if (!is_read(config, cluster)) {
+    if (!tmd_cluster_is_read(config, cluster)) {
         return;
     }
     tm_metric_set(TM_M_KAFKA_UP, TM_LABELS(seen->config->name), seen->why == NULL ? 1 : 0);
@@ -255,10 +55,10 @@ static void show(const struct tm_config *config, const struct seen *seen)
 }
 
 /* One that does not answer now keeps the counts of when it did. */
-static void keep(struct tmd_clusters *clusters, struct seen *fresh)
+static void keep(struct tmd_clusters *clusters, struct tmd_seen *fresh)
 {
     for (size_t i = 0; i < clusters->seen.count; i++) {
-        struct seen *old = &clusters->seen.at[i];
+        struct tmd_seen *old = &clusters->seen.at[i];
         if (strcmp(old->config->name, fresh->config->name) != 0) {
             continue;
         }
@@ -270,26 +70,26 @@ static void keep(struct tmd_clusters *clusters, struct seen *fresh)
             old->config = fresh->config;
             return;
         }
-        seen_done(old);
+        tmd_seen_done(old);
         *old = *fresh;
-        *fresh = (struct seen){0};
+        *fresh = (struct tmd_seen){0};
         return;
     }
     *tm_vec_push(&clusters->seen) = *fresh;
-    *fresh = (struct seen){0};
+    *fresh = (struct tmd_seen){0};
 }
 
 /* Is that still the cluster which has its name? */
-static bool is_in_force(const struct tm_config *config, const struct seen *seen)
+static bool is_in_force(const struct tm_config *config, const struct tmd_seen *seen)
 {
     const struct tm_config_cluster *now = tm_config_find_cluster(config, seen->config->name);
     return now != NULL && tm_config_same_cluster(now, seen->config);
 }
 
-static void keep_all(struct look *look)
+static void keep_all(struct tmd_look *look)
 {
     for (size_t i = 0; i < look->found.count; i++) {
-        struct seen *seen = &look->found.at[i];
+        struct tmd_seen *seen = &look->found.at[i];
         if (is_in_force(look->tmd->config, seen)) {
             show(look->tmd->config, seen);
             keep(look->tmd->clusters, seen);
@@ -299,10 +99,10 @@ static void keep_all(struct look *look)
 
 void tmd_clusters_adopt(struct tmd *tmd)
 {
-    seen_list *list = &tmd->clusters->seen;
+    tmd_seen_list *list = &tmd->clusters->seen;
     size_t kept = 0;
     for (size_t i = 0; i < list->count; i++) {
-        struct seen seen = list->at[i];
+        struct tmd_seen seen = list->at[i];
         if (is_in_force(tmd->config, &seen)) {
             list->at[kept++] = seen;
             continue;
@@ -310,12 +110,12 @@ void tmd_clusters_adopt(struct tmd *tmd)
         if (tm_config_find_cluster(tmd->config, seen.config->name) == NULL) {
             tm_metric_forget("kafka_cluster", seen.config->name);
         }
-        seen_done(&seen);
+        tmd_seen_done(&seen);
     }
     list->count = kept;
 }
 
-static void look_done(struct look *look)
+static void look_done(struct tmd_look *look)
 {
     seen_list_done(&look->found);
     tm_topic_list_done(&look->list);
@@ -338,24 +138,24 @@ static void set_timer(struct tmd *tmd, uint64_t wait_ms)
 
 static void looked(void *arg)
 {
-    struct look *look = arg;
+    struct tmd_look *look = arg;
     look->tmd->clusters->looking = false;
     keep_all(look);
     look_done(look);
 }
 
-static struct look *new_look(struct tmd *tmd)
+static struct tmd_look *new_look(struct tmd *tmd)
 {
-    struct look *look = tm_xalloc(1, sizeof(*look));
-    *look = (struct look){.tmd = tmd, .config = tmd->config};
+    struct tmd_look *look = tm_xalloc(1, sizeof(*look));
+    *look = (struct tmd_look){.tmd = tmd, .config = tmd->config, .over = &tmd->clusters->over};
     return look;
 }
 
 static void timer_due(uv_timer_t *timer)
 {
     struct tmd *tmd = timer->data;
-    struct look *look = new_look(tmd);
-    if (tmd->clusters->looking || !tmd_errand(tmd, work, looked, look)) {
+    struct tmd_look *look = new_look(tmd);
+    if (tmd->clusters->looking || !tmd_errand(tmd, tmd_look_work, looked, look)) {
         look_done(look);
         set_timer(tmd, AGAIN_MS);
         return;
@@ -395,8 +195,8 @@ int64_t tmd_clusters_unprotected(const struct tmd *tmd)
     int64_t sum = -1;
     const struct tm_config *config = tmd->config;
     for (size_t i = 0; i < config->cluster_count; i++) {
-        const struct seen *seen = find_seen(tmd->clusters, config->clusters[i].name);
-        if (seen != NULL && seen->topics > 0 && is_read(config, &config->clusters[i])) {
+        const struct tmd_seen *seen = find_seen(tmd->clusters, config->clusters[i].name);
+        if (seen != NULL && seen->topics > 0 && tmd_cluster_is_read(config, &config->clusters[i])) {
             sum = (sum < 0 ? 0 : sum) + seen->bare;
         }
     }
@@ -405,7 +205,7 @@ int64_t tmd_clusters_unprotected(const struct tmd *tmd)
 
 /* Answers --------------------------------------------------------------------------------------- */
 
-static void add_seen(struct tm_json *json, const struct seen *seen)
+static void add_seen(struct tm_json *json, const struct tmd_seen *seen)
 {
     tm_json_add_bool(json, "up", seen->why == NULL);
     tm_json_add_time(json, "looked_at", seen->looked_ms);
@@ -432,7 +232,7 @@ static struct tm_json *view_cluster(struct tmd *tmd, const struct tm_config_clus
             tm_json_push_str(policies, config->policies[i].name);
         }
     }
-    const struct seen *seen = find_seen(tmd->clusters, cluster->name);
+    const struct tmd_seen *seen = find_seen(tmd->clusters, cluster->name);
     if (seen != NULL) {
         add_seen(json, seen);
     }
@@ -460,7 +260,7 @@ void tmd_control_clusters(void *self, tm_done_json done, void *arg)
 
 static void answer_look(void *arg)
 {
-    struct look *look = arg;
+    struct tmd_look *look = arg;
     struct tmd *tmd = look->tmd;
     struct tm_problem problem = {0};
     keep_all(look);
@@ -497,7 +297,7 @@ static void ask_one(struct tmd *tmd, const char *name, const struct tm_topics_qu
         refuse_unknown(tmd, name, done, arg);
         return;
     }
-    struct look *look = new_look(tmd);
+    struct tmd_look *look = new_look(tmd);
     look->one = cluster;
     look->done = done;
     look->arg = arg;
@@ -509,7 +309,7 @@ static void ask_one(struct tmd *tmd, const char *name, const struct tm_topics_qu
         own->after = query->after != NULL ? tm_arena_strdup(&look->arena, query->after) : NULL;
         look->query = own;
     }
-    if (!tmd_errand(tmd, work, answer_look, look)) {
+    if (!tmd_errand(tmd, tmd_look_work, answer_look, look)) {
         struct tm_problem problem;
         tmd_errand_refused(tmd, "no cluster can be asked now", &problem);
         done(arg, NULL, &problem);

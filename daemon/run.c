@@ -116,15 +116,12 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     TM_TRY(tmd_vault(job->lease, policy->vault, &options.vault, err));
     TM_TRY(tmd_catalog(tmd, policy->vault, &catalog, err));
     TM_TRY(tmd_kafka(job->lease, policy->cluster, policy->read_uncommitted, &options.kafka, err));
-    struct tm_arena arena = {0};
-    struct tm_kafka_options groups_options;
-    tmd_kafka_options(policy->cluster, &arena, &groups_options);
+    struct tm_kafka_options groups_options = tmd_kafka_options(policy->cluster);
     groups_options.groups = true;
     options.groups_options = policy->consumer_groups || policy->lag_group ? &groups_options : NULL;
     options.catalog = catalog;
     struct tm_job_env env = tmd_run_env(job);
     enum tm_code code = tm_backup_run(&options, &env, &job->outcome->backup, err);
-    tm_arena_done(&arena);
     if (code == TM_OK && job->flushes_since_ms != INT64_MAX) {
         settle_flushes(job, &options);
     }
@@ -222,7 +219,7 @@ enum tm_code tmd_restore_setup(struct tmd *tmd, const struct tm_restore_request 
     TM_TRY(tmd_vault(out->lease, vault, &options.vault, err));
     TM_TRY(tmd_catalog(tmd, vault, &out->catalog, err));
     TM_TRY(tmd_kafka(out->lease, target, false, &options.kafka, err));
-    tmd_kafka_options(target, &out->arena, &out->kafka_options);
+    out->kafka_options = tmd_kafka_options(target);
     if (request->groups.mode != TM_GROUPS_NONE) {
         struct tm_kafka_options groups_options = out->kafka_options;
         groups_options.groups = true;

@@ -39,9 +39,8 @@ enum tm_code tmd_vault(struct tmd_lease *lease, const struct tm_config_vault *va
 
 /* sources_open.c: handles of the caller's own. */
 
-/* Options for a client of the cluster; the arrays live in `arena`, texts are the configuration's. */
-void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
-        struct tm_kafka_options *out);
+/* Options for a client of the cluster; arrays and texts are the configuration's. */
+struct tm_kafka_options tmd_kafka_options(const struct tm_config_cluster *cluster);
 enum tm_code tmd_open_kafka(const struct tm_config_cluster *cluster, bool read_uncommitted,
         struct tm_kafka **out, struct tm_err *err) TM_MUST_CHECK;
 /* `writer`: who commits by it, borrowed. The store is to be freed after the vault. */

@@ -23,18 +23,12 @@ static enum tm_kafka_auth auth_of(const struct tm_config_cluster *cluster)
     return TM_KAFKA_AUTH_RDKAFKA;
 }
 
-void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena *arena,
-        struct tm_kafka_options *out)
+struct tm_kafka_options tmd_kafka_options(const struct tm_config_cluster *cluster)
 {
-    struct tm_property *properties =
-            tm_arena_alloc(arena, cluster->rdkafka_count + 1, sizeof(*properties));
-    for (size_t i = 0; i < cluster->rdkafka_count; i++) {
-        properties[i] = (struct tm_property){cluster->rdkafka[i].name, cluster->rdkafka[i].value};
-    }
-    *out = (struct tm_kafka_options){
+    return (struct tm_kafka_options){
             .cluster = cluster->name,
             .bootstrap = cluster->bootstrap,
-            .properties = properties,
+            .properties = cluster->rdkafka,
             .property_count = cluster->rdkafka_count,
             .auth = auth_of(cluster),
             .token_file = cluster->token_file,
@@ -48,13 +42,9 @@ void tmd_kafka_options(const struct tm_config_cluster *cluster, struct tm_arena 
 enum tm_code tmd_open_kafka(const struct tm_config_cluster *cluster, bool read_uncommitted,
         struct tm_kafka **out, struct tm_err *err)
 {
-    struct tm_arena arena = {0};
-    struct tm_kafka_options options;
-    tmd_kafka_options(cluster, &arena, &options);
+    struct tm_kafka_options options = tmd_kafka_options(cluster);
     options.read_uncommitted = read_uncommitted;
-    enum tm_code code = tm_kafka_open(&options, out, err);
-    tm_arena_done(&arena);
-    return code;
+    return tm_kafka_open(&options, out, err);
 }
 
 /* Vaults -------------------------------------------------------------------------------------- */

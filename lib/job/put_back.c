@@ -48,7 +48,7 @@ static bool still_held(
 
 static enum tm_code put_one(const struct batch *batch, struct tm_hold_row *row, struct tm_err *err)
 {
-    struct tm_property change = {row->name, row->original};
+    struct tm_pair change = {row->name, row->original};
     enum tm_code code =
             tm_kafka_alter_topic(batch->kafka, row->topic, &change, 1, batch->timeout_ms, err);
     if (code == TM_OK) {
@@ -74,12 +74,12 @@ static enum tm_code put_one(const struct batch *batch, struct tm_hold_row *row, 
 static enum tm_code put_topic(const struct batch *batch, struct tm_hold_row *rows, size_t count,
         const struct tm_settings *settings, struct tm_err *err)
 {
-    struct tm_property *changes = tm_arena_alloc(batch->arena, count + 1, sizeof(*changes));
+    struct tm_pair *changes = tm_arena_alloc(batch->arena, count + 1, sizeof(*changes));
     struct tm_hold_row **held = tm_arena_alloc(batch->arena, count + 1, sizeof(*held));
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
         if (still_held(batch, &rows[i], settings)) {
-            changes[left] = (struct tm_property){rows[i].name, rows[i].original};
+            changes[left] = (struct tm_pair){rows[i].name, rows[i].original};
             held[left++] = &rows[i];
         }
     }

@@ -12,7 +12,7 @@ enum {
             1048588, /* max.message.bytes of a broker that was not told; a batch fits */
 };
 
-static const struct tm_property held[] = {
+static const struct tm_pair held[] = {
         {"cleanup.policy", "delete"},
         {"message.timestamp.after.max.ms", "9223372036854775807"},
         {"message.timestamp.before.max.ms", "9223372036854775807"},
@@ -22,7 +22,7 @@ static const struct tm_property held[] = {
 };
 enum { HELD = sizeof(held) / sizeof(held[0]) };
 
-const struct tm_property *tm_restore_held(size_t *count)
+const struct tm_pair *tm_restore_held(size_t *count)
 {
     *count = HELD;
     return held;
@@ -101,19 +101,19 @@ bool tm_restore_refused(const struct tm_restore_topic *line, const char *name)
     return false;
 }
 
-static void add(const struct tm_restore_topic *line, struct tm_property *configs, size_t *count,
+static void add(const struct tm_restore_topic *line, struct tm_pair *configs, size_t *count,
         const char *name, const char *value)
 {
     if (!tm_restore_refused(line, name)) {
-        configs[(*count)++] = (struct tm_property){name, value};
+        configs[(*count)++] = (struct tm_pair){name, value};
     }
 }
 
 size_t tm_restore_first_configs(const struct tm_restore_options *options,
         const struct tm_restore_topic *line, const struct tm_row_topic *captured,
-        struct tm_arena *arena, struct tm_property **out)
+        struct tm_arena *arena, struct tm_pair **out)
 {
-    struct tm_property *configs =
+    struct tm_pair *configs =
             tm_arena_alloc(arena, captured->config_count + HELD + 2, sizeof(*configs));
     size_t count = 0;
     for (size_t i = 0; options->original_configs && i < captured->config_count; i++) {
@@ -141,9 +141,9 @@ size_t tm_restore_first_configs(const struct tm_restore_options *options,
 
 size_t tm_restore_last_configs(const struct tm_restore_options *options,
         const struct tm_restore_topic *line, const struct tm_row_topic *captured, bool retention,
-        struct tm_arena *arena, struct tm_property **out)
+        struct tm_arena *arena, struct tm_pair **out)
 {
-    struct tm_property *configs = tm_arena_alloc(arena, HELD + 1, sizeof(*configs));
+    struct tm_pair *configs = tm_arena_alloc(arena, HELD + 1, sizeof(*configs));
     size_t count = 0;
     for (size_t i = 0; i < HELD + 1; i++) {
         const char *name = i < HELD ? held[i].name : "max.message.bytes";

@@ -13,7 +13,7 @@
 #include "job/restore.h"
 
 /* What holds, by name; `count` of them. max.message.bytes, which is no constant, comes on top. */
-const struct tm_property *tm_restore_held(size_t *count);
+const struct tm_pair *tm_restore_held(size_t *count);
 /* The value that holds this setting off; NULL: it is none of those. */
 const char *tm_restore_held_value(const char *name);
 /* retention.ms, retention.bytes: what stays held after the restore, and is put back later. */
@@ -31,14 +31,14 @@ int64_t tm_restore_message_bytes(
 /* The settings that a topic is made with; those the target refuses (line->refused) are left out. */
 size_t tm_restore_first_configs(const struct tm_restore_options *options,
         const struct tm_restore_topic *line, const struct tm_row_topic *captured,
-        struct tm_arena *arena, struct tm_property **out);
+        struct tm_arena *arena, struct tm_pair **out);
 /*
  * What is set in the end: of the held ones the captured value, or NULL for the broker's default. With
  * `retention` the two that may stay held are among them, else not.
  */
 size_t tm_restore_last_configs(const struct tm_restore_options *options,
         const struct tm_restore_topic *line, const struct tm_row_topic *captured, bool retention,
-        struct tm_arena *arena, struct tm_property **out);
+        struct tm_arena *arena, struct tm_pair **out);
 bool tm_restore_refused(const struct tm_restore_topic *line, const char *name);
 
 #endif

@@ -65,7 +65,7 @@ static enum tm_code try_spec(
 
 /* Which of the settings does the cluster refuse? Each on its own; `keep`: they are left out from now. */
 static enum tm_code refuse_each(struct restore_look *look, struct tm_restore_topic *line,
-        const struct tm_property *configs, size_t count, bool keep, struct tm_err *err)
+        const struct tm_pair *configs, size_t count, bool keep, struct tm_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct tm_topic_spec spec = spec_of(line);
@@ -108,7 +108,7 @@ static void refuse_topic(
 static enum tm_code check_last(struct restore_look *look, struct tm_restore_topic *line,
         const struct tm_row_topic *captured, struct tm_err *err)
 {
-    struct tm_property *last = NULL;
+    struct tm_pair *last = NULL;
     struct tm_topic_spec spec = spec_of(line);
     size_t all =
             tm_restore_last_configs(look->options, line, captured, true, &look->plan->arena, &last);
@@ -129,7 +129,7 @@ enum tm_code tm_look_check_creation(struct restore_look *look, struct tm_restore
 {
     struct tm_topic_spec spec = spec_of(line);
     struct tm_topic_spec bare = spec;
-    struct tm_property *first = NULL;
+    struct tm_pair *first = NULL;
     spec.config_count =
             tm_restore_first_configs(look->options, line, captured, &look->plan->arena, &first);
     spec.configs = first;

@@ -93,7 +93,7 @@ static const char *held_value(
 
 /* What is set now, each on its own where the cluster refuses something among it. */
 static enum tm_code set_each(struct restore_run *run, const struct restore_topic *topic,
-        const struct tm_property *changes, size_t count, struct tm_err *err)
+        const struct tm_pair *changes, size_t count, struct tm_err *err)
 {
     int64_t timeout_ms = tm_restore_request_ms(run->options);
     enum tm_code code = tm_kafka_alter_topic(
@@ -122,9 +122,9 @@ static enum tm_code configure_made(struct restore_run *run, struct restore_topic
 {
     const struct tm_restore_options *options = run->options;
     bool hold = options->retention != TM_RETENTION_ORIGINAL;
-    struct tm_property *last = NULL;
+    struct tm_pair *last = NULL;
     size_t all = tm_restore_last_configs(options, topic->line, topic->captured, true, arena, &last);
-    struct tm_property *changes = tm_arena_alloc(arena, all + 1, sizeof(*changes));
+    struct tm_pair *changes = tm_arena_alloc(arena, all + 1, sizeof(*changes));
     struct tm_hold_row *rows = tm_arena_alloc(arena, all + 1, sizeof(*rows));
     size_t now = 0;
     size_t later = 0;
@@ -180,7 +180,7 @@ static enum tm_code make_rows(struct restore_run *run, struct restore_topic *top
         struct tm_arena *arena, struct tm_hold_row **out, size_t *count, struct tm_err *err)
 {
     size_t held_count = 0;
-    const struct tm_property *held = tm_restore_held(&held_count);
+    const struct tm_pair *held = tm_restore_held(&held_count);
     struct tm_settings settings = {.topic = topic->line->target};
     struct tm_hold_row *rows = tm_arena_alloc(arena, held_count + 1, sizeof(*rows));
     TM_TRY(tm_kafka_settings(
@@ -222,9 +222,9 @@ enum tm_code tm_restore_hold(
         code = make_rows(run, topic, &arena, &rows, &count, err);
     }
     TM_FAULT("job.restore.hold-journalled");
-    struct tm_property *changes = tm_arena_alloc(&arena, count + 1, sizeof(*changes));
+    struct tm_pair *changes = tm_arena_alloc(&arena, count + 1, sizeof(*changes));
     for (size_t i = 0; i < count; i++) {
-        changes[i] = (struct tm_property){rows[i].name, rows[i].held};
+        changes[i] = (struct tm_pair){rows[i].name, rows[i].held};
     }
     if (code == TM_OK) {
         code = tm_kafka_alter_topic(run->options->kafka, topic->line->target, changes, count,

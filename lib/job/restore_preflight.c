@@ -168,7 +168,7 @@ static void hold_limits(struct tm_preflight_limits *limits, const struct tm_rest
         const struct tm_preflight_limits *where_refused)
 {
     size_t count = 0;
-    const struct tm_property *held = tm_restore_held(&count);
+    const struct tm_pair *held = tm_restore_held(&count);
     *limits = *where_refused;
     for (size_t i = 0; i < count; i++) {
         if (!tm_restore_refused(line, held[i].name)) {
@@ -374,12 +374,11 @@ struct tm_kafka_options tm_restore_writer_options(
     }
     if (bytes < BATCH_BYTES) {
         size_t count = options.property_count;
-        struct tm_property *properties = tm_arena_alloc(arena, count + 1, sizeof(*properties));
+        struct tm_pair *properties = tm_arena_alloc(arena, count + 1, sizeof(*properties));
         for (size_t i = 0; i < count; i++) {
             properties[i] = options.properties[i];
         }
-        properties[count] =
-                (struct tm_property){"batch.size", tm_arena_fmt(arena, "%" PRId64, bytes)};
+        properties[count] = (struct tm_pair){"batch.size", tm_arena_fmt(arena, "%" PRId64, bytes)};
         options.properties = properties;
         options.property_count = count + 1;
     }

@@ -26,7 +26,7 @@ static enum tm_code make_topic(
     struct tm_topic_spec spec = {.name = topic->line->target,
             .partitions = topic->line->target_partitions,
             .replication_factor = topic->line->replication_factor};
-    struct tm_property *configs = NULL;
+    struct tm_pair *configs = NULL;
     /* The journal first: a topic that this job made must be known as its own after a crash. */
     TM_TRY(tm_journal_put_target(options->journal, &options->job, &target, err));
     TM_FAULT("job.restore.journalled");

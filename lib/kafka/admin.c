@@ -77,8 +77,8 @@ enum tm_code tm_kafka_need_controller(
 
 static int by_name(const void *a, const void *b)
 {
-    const struct tm_property *left = a;
-    const struct tm_property *right = b;
+    const struct tm_pair *left = a;
+    const struct tm_pair *right = b;
     return strcmp(left->name, right->name);
 }
 
@@ -132,7 +132,7 @@ static void read_configs(
         bool own = rd_kafka_ConfigEntry_source(entries[i]) ==
                    RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
         if (own && value != NULL && rd_kafka_ConfigEntry_is_sensitive(entries[i]) == 0) {
-            row->set[row->set_count++] = (struct tm_property){
+            row->set[row->set_count++] = (struct tm_pair){
                     .name = tm_arena_strdup(arena, rd_kafka_ConfigEntry_name(entries[i])),
                     .value = tm_arena_strdup(arena, value),
             };
@@ -355,7 +355,7 @@ enum tm_code tm_kafka_check_topic(struct tm_kafka *kafka, const struct tm_topic_
 }
 
 static enum tm_code add_change(
-        rd_kafka_ConfigResource_t *resource, const struct tm_property *change, struct tm_err *err)
+        rd_kafka_ConfigResource_t *resource, const struct tm_pair *change, struct tm_err *err)
 {
     rd_kafka_error_t *refused =
             rd_kafka_ConfigResource_add_incremental_config(resource, change->name,
@@ -396,7 +396,7 @@ static enum tm_code alter(struct tm_kafka *kafka, rd_kafka_ConfigResource_t *res
 }
 
 enum tm_code tm_kafka_alter_topic(struct tm_kafka *kafka, const char *topic,
-        const struct tm_property *changes, size_t count, int64_t timeout_ms, struct tm_err *err)
+        const struct tm_pair *changes, size_t count, int64_t timeout_ms, struct tm_err *err)
 {
     if (count == 0) {
         return TM_OK;

@@ -23,12 +23,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/own.h"
+#include "base/pair.h"
 #include "base/slice.h"
-
-struct tm_property {
-    const char *name;
-    const char *value;
-};
 
 /* Where the brokers are told who we are. */
 enum tm_kafka_auth {
@@ -38,9 +34,9 @@ enum tm_kafka_auth {
 };
 
 struct tm_kafka_options {
-    const char *cluster;                  /* the configuration's name of it, for messages */
-    const char *bootstrap;                /* host:port[,host:port...] */
-    const struct tm_property *properties; /* librdkafka's own names, passed as they are */
+    const char *cluster;              /* the configuration's name of it, for messages */
+    const char *bootstrap;            /* host:port[,host:port...] */
+    const struct tm_pair *properties; /* librdkafka's own names, passed as they are */
     size_t property_count;
     bool read_uncommitted;
     bool groups;                  /* for the questions of groups.h, and for nothing else */
@@ -126,8 +122,8 @@ enum tm_code tm_kafka_offsets(struct tm_kafka *kafka, struct tm_offsets *rows, s
         int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
 
 struct tm_topic_config {
-    const char *topic;       /* asked */
-    struct tm_property *set; /* answered, in the arena: what is set on the topic itself, by name */
+    const char *topic;   /* asked */
+    struct tm_pair *set; /* answered, in the arena: what is set on the topic itself, by name */
     size_t set_count;
     /* As in force, whoever set them (topic, broker, default). Times and sizes: -1 is none. */
     bool in_force_known; /* else the brokers did not tell all of these */
@@ -148,7 +144,7 @@ struct tm_topic_spec {
     const char *name;
     int32_t partitions;
     int32_t replication_factor; /* 0: the broker's default */
-    const struct tm_property *configs;
+    const struct tm_pair *configs;
     size_t config_count;
 };
 
@@ -163,7 +159,7 @@ enum tm_code tm_kafka_check_topic(struct tm_kafka *kafka, const struct tm_topic_
         int64_t timeout_ms, struct tm_err *err) TM_MUST_CHECK;
 /* IncrementalAlterConfigs: set those with a value, delete (back to default) those with NULL. */
 enum tm_code tm_kafka_alter_topic(struct tm_kafka *kafka, const char *topic,
-        const struct tm_property *changes, size_t count, int64_t timeout_ms,
+        const struct tm_pair *changes, size_t count, int64_t timeout_ms,
         struct tm_err *err) TM_MUST_CHECK;
 
 #endif

@@ -16,7 +16,7 @@ enum {
 };
 
 /* Set before the user's properties, which may say otherwise. */
-static const struct tm_property defaults[] = {
+static const struct tm_pair defaults[] = {
         {"client.id", "tidemark"},
         {"check.crcs", "true"},
         {"enable.metrics.push", "false"},
@@ -28,23 +28,23 @@ static const struct tm_property defaults[] = {
         {"topic.metadata.refresh.interval.ms", "10000"},
 };
 
-static const struct tm_property producer_defaults[] = {
+static const struct tm_pair producer_defaults[] = {
         {"message.max.bytes", "1000000000"},
 };
 
 /* With tokens of Tidemark's own; the protocol may be another one (a proxy that does TLS). */
-static const struct tm_property token_defaults[] = {{"security.protocol", "SASL_SSL"}};
-static const struct tm_property token_settings[] = {{"sasl.mechanism", "OAUTHBEARER"}};
+static const struct tm_pair token_defaults[] = {{"security.protocol", "SASL_SSL"}};
+static const struct tm_pair token_settings[] = {{"sasl.mechanism", "OAUTHBEARER"}};
 
 /* Set after them: correctness or bounds of memory rest on these. */
-static const struct tm_property consumer_settings[] = {
+static const struct tm_pair consumer_settings[] = {
         {"allow.auto.create.topics", "false"}, {"auto.offset.reset", "error"},
         {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
         {"enable.partition.eof", "true"},
         {"fetch.queue.backoff.ms", "10"}, /* else 1 s of sleep whenever the queue is full */
 };
 
-static const struct tm_property producer_settings[] = {
+static const struct tm_pair producer_settings[] = {
         {"acks", "all"},
         {"allow.auto.create.topics", "false"},
         {"enable.gapless.guarantee",
@@ -57,7 +57,7 @@ static const struct tm_property producer_settings[] = {
 };
 
 /* Over those, where a producer writes in transactions: what is not delivered can be sent again. */
-static const struct tm_property transaction_settings[] = {
+static const struct tm_pair transaction_settings[] = {
         {"enable.gapless.guarantee", "false"},
         {"linger.ms", "20"},
         {"message.timeout.ms", "45000"}, /* must end before the transaction */
@@ -171,7 +171,7 @@ static enum tm_code set_property(
 }
 
 static enum tm_code set_user_property(
-        rd_kafka_conf_t *conf, const struct tm_property *property, struct tm_err *err)
+        rd_kafka_conf_t *conf, const struct tm_pair *property, struct tm_err *err)
 {
     if (is_reserved(property->name)) {
         return tm_err_set(
@@ -183,13 +183,13 @@ static enum tm_code set_user_property(
 enum tm_code tm_kafka_check_property(const char *name, const char *value, struct tm_err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum tm_code code = set_user_property(conf, &(struct tm_property){name, value}, err);
+    enum tm_code code = set_user_property(conf, &(struct tm_pair){name, value}, err);
     rd_kafka_conf_destroy(conf);
     return code;
 }
 
-static enum tm_code set_all(rd_kafka_conf_t *conf, const struct tm_property *properties,
-        size_t count, struct tm_err *err)
+static enum tm_code set_all(
+        rd_kafka_conf_t *conf, const struct tm_pair *properties, size_t count, struct tm_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         enum tm_code code = set_property(conf, properties[i].name, properties[i].value, err);
@@ -208,7 +208,7 @@ static enum tm_code set_consumer(
     kbytes = kbytes < 2097151 ? kbytes : 2097151; /* the library's maximum */
     char queue[24];
     (void)snprintf(queue, sizeof(queue), "%" PRId64, kbytes);
-    const struct tm_property own[] = {
+    const struct tm_pair own[] = {
             {"isolation.level", options->read_uncommitted ? "read_uncommitted" : "read_committed"},
             {"queued.max.messages.kbytes", queue},
     };

@@ -51,7 +51,7 @@ START_TEST(a_cluster_without_a_controller_has_no_ids_and_says_so_at_once)
     fixture.err = (struct tm_err){0};
     ck_assert_int_eq(
             tm_kafka_create_topic(fixture.kafka, &spec, 30000, &fixture.err), TM_E_UNSUPPORTED);
-    struct tm_property change = {"retention.ms", "1"};
+    struct tm_pair change = {"retention.ms", "1"};
     fixture.err = (struct tm_err){0};
     ck_assert_int_eq(tm_kafka_alter_topic(fixture.kafka, "orders", &change, 1, 30000, &fixture.err),
             TM_E_UNSUPPORTED);
@@ -239,7 +239,7 @@ START_TEST(a_handle_with_a_refused_property_is_not_opened)
 {
     struct tm_err err = {0};
     struct tm_kafka *kafka = NULL;
-    struct tm_property property = {"group.id", "x"};
+    struct tm_pair property = {"group.id", "x"};
     struct tm_kafka_options options = {.cluster = "prod",
             .bootstrap = "127.0.0.1:1",
             .properties = &property,
@@ -247,8 +247,8 @@ START_TEST(a_handle_with_a_refused_property_is_not_opened)
     ck_assert_int_eq(tm_kafka_open(&options, &kafka, &err), TM_E_USAGE);
     ck_assert_str_eq(err.msg, "cluster prod: property 'group.id' is Tidemark's own to set");
 
-    property = (struct tm_property){"security.protocol", "ssl"};
-    struct tm_property both[] = {property, {"ssl.ca.location", "/nowhere/ca.pem"}};
+    property = (struct tm_pair){"security.protocol", "ssl"};
+    struct tm_pair both[] = {property, {"ssl.ca.location", "/nowhere/ca.pem"}};
     options.properties = both;
     options.property_count = 2;
     err = (struct tm_err){0};

@@ -452,7 +452,7 @@ START_TEST(a_topic_that_is_not_there_fails_all_partitions)
     struct fixture fixture = fixture_up(1);
     ASSERT_OK(tm_mock_topic(fixture.mock, "orders", 2, &fixture.err), fixture.err);
     struct tm_kafka *kafka = NULL;
-    struct tm_property at_once = {"topic.metadata.propagation.max.ms", "0"};
+    struct tm_pair at_once = {"topic.metadata.propagation.max.ms", "0"};
     struct tm_kafka_options options = {.cluster = "mock",
             .bootstrap = tm_mock_bootstrap(fixture.mock),
             .properties = &at_once,

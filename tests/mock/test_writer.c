@@ -373,7 +373,7 @@ START_TEST(a_record_beyond_the_library_s_bound_is_a_limit)
 {
     struct fixture fixture = fixture_up(1);
     ASSERT_OK(tm_mock_topic(fixture.mock, "orders", 1, &fixture.err), fixture.err);
-    struct tm_property small = {"message.max.bytes", "2000"};
+    struct tm_pair small = {"message.max.bytes", "2000"};
     struct tm_kafka_options options = {.cluster = "mock",
             .bootstrap = tm_mock_bootstrap(fixture.mock),
             .properties = &small,
