@@ -74,6 +74,8 @@ static void print_point(const struct tm_json_value *point)
             {"tags", "tags", CLI_CELL_TEXT},
             {"held", "hold.reason", CLI_CELL_TEXT},
             {"held until", "hold.until", CLI_CELL_TIME},
+            {"verified", "verified.result", CLI_CELL_TEXT},
+            {"since", "verified.at", CLI_CELL_TIME},
     };
     static const struct cli_column parts[] = {
             {"PARTITION", "partition", CLI_CELL_COUNT},
@@ -353,7 +355,8 @@ const struct cli_command cli_points_list = {
         .does = "recovery points, newest first",
         .help = "List recovery points of a daemon, or, with --vault, straight of a vault: 50 "
                 "unless\n"
-                "--limit or --all says otherwise.\n"
+                "--limit or --all says otherwise. --topic takes a name, a glob or a /regular "
+                "expression/.\n"
                 "\n" CLI_CLIENT_HELP CLI_DIRECT_HELP CLI_OUTPUT_HELP "\n"
                 "examples:\n"
                 "  tidemark points list --policy payments --since -7d\n"
