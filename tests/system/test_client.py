@@ -125,6 +125,7 @@ def test_a_vault_is_verified_repaired_and_imported_by_the_daemon(asked):
     repaired = asked.cli("vault", "repair", "local", "-o", "json", status=None)
     assert json.loads(repaired.stdout)["result"]["repairs"][0]["repaired"] is True, repaired.stdout
     assert asked.json("verify", "local", "--depth", "full")["result"]["faults_count"] == 0
+    assert re.search(r"^verified +ok$", asked.cli("points", "show", "latest", "--policy", "p").stdout, re.M)
 
 
 def test_retention_is_planned_and_run(asked, bootstrap):
@@ -159,6 +160,10 @@ def test_a_vault_opened_directly_shows_what_the_daemon_shows(asked, tmp_path):
     theirs = asked.json("points", "list")["items"]
     ours = direct("points", "list")["items"]
     assert [[row[key] for key in same] for row in ours] == [[row[key] for key in same] for row in theirs] and ours
+    for pattern, some in ((asked.topic, True), (asked.topic[:-1] + "*", True), (f"/.*{asked.topic[1:]}/", True), (asked.topic[:-1], False), ("none*", False)):
+        for told in (direct, asked.json):
+            assert (told("points", "list", "--topic", pattern)["items"] == (ours if told is direct else theirs)) is some, pattern
+    assert direct("points", "list", "--state", "partial")["items"] == [] and direct("points", "list", "--state", "complete")["items"] == ours
     point = ours[0]["id"]
     parts = [[(part["partition"], part["start_offset"], part["end_offset"], part["messages_count"])
               for topic in whole["topics"] for part in topic["partitions"]]
