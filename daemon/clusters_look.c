@@ -11,6 +11,7 @@
 enum {
     SLICE_MS = 500, /* between two looks at whether the daemon stops */
     SLICES = 10,
+    WHOLE_MS = SLICE_MS * SLICES,
 };
 
 void tmd_seen_done(struct tmd_seen *seen)
@@ -91,8 +92,8 @@ static enum tm_code ask(struct tmd_look *look, const struct tm_config_cluster *c
         }
     }
     TM_TRY(code);
-    TM_TRY(tm_kafka_brokers(kafka, SLICE_MS * SLICES, &seen->brokers, err));
-    TM_TRY(tm_kafka_cluster_id(kafka, SLICE_MS * SLICES, &look->arena, &id, err));
+    TM_TRY(tm_kafka_brokers(kafka, WHOLE_MS, &seen->brokers, err));
+    TM_TRY(tm_kafka_cluster_id(kafka, WHOLE_MS, &look->arena, &id, err));
     if (id.len > 0) {
         seen->id = tm_xalloc(id.len + 1, 1);
         memcpy(seen->id, id.at, id.len);

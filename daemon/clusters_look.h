@@ -43,6 +43,6 @@ void tmd_seen_done(struct tmd_seen *seen);
 /* Does a policy of the configuration back it up? */
 bool tmd_cluster_is_read(const struct tm_config *config, const struct tm_config_cluster *cluster);
 /* The errand: fills in what was found, of each cluster or of the one, and the page that was asked for. */
-void tmd_look_work(void *look);
+void tmd_look_work(void *arg); /* a struct tmd_look */
 
 #endif

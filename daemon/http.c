@@ -263,18 +263,17 @@ static enum tm_code start_all(struct tmd *tmd, const struct tm_config *next,
         const struct tmd_tls *tls, struct server *fresh[SERVERS_MAX], struct tm_err *err)
 {
     struct tmd_http *http = tmd->http;
-    for (size_t i = 0; i < http->count; i++) {
-        if (start_server(tmd, &http->listeners[i], next, tls, &fresh[i], err) == TM_OK) {
-            continue;
-        }
-        while (i > 0) {
-            i--;
-            tm_api_stop(fresh[i]->api);
-            free(fresh[i]);
-        }
-        return err->code;
+    enum tm_code code = TM_OK;
+    size_t count = 0;
+    while (code == TM_OK && count < http->count) {
+        code = start_server(tmd, &http->listeners[count], next, tls, &fresh[count], err);
+        count += code == TM_OK ? 1 : 0;
     }
-    return TM_OK;
+    for (size_t i = 0; code != TM_OK && i < count; i++) {
+        tm_api_stop(fresh[i]->api);
+        free(fresh[i]);
+    }
+    return code;
 }
 
 enum tm_code tmd_http_adopt(
@@ -286,14 +285,16 @@ enum tm_code tmd_http_adopt(
         tmd_tls_free(tls);
         return TM_OK;
     }
-    if (start_all(tmd, next, tls, fresh, err) != TM_OK) {
+    enum tm_code code = start_all(tmd, next, tls, fresh, err);
+    if (code != TM_OK) {
         tmd_tls_free(tls);
-        return err->code;
+        return code;
     }
     /* Those that leave may hold on to it. */
     *tm_vec_push(&http->tls_before) = http->tls; /* NOLINT(bugprone-sizeof-expression) */
     http->tls = tls;
     for (size_t i = 0; i < http->count; i++) {
+        tm_assert(fresh[i] != NULL); /* one a listener */
         retire(http, http->servers[i]);
         http->servers[i] = fresh[i];
         watch(fresh[i]);
