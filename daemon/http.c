@@ -259,19 +259,20 @@ static void retire(struct tmd_http *http, struct server *server)
     run(server);
 }
 
+/* `fresh`: NULLs. By a failure none is left. */
 static enum tm_code start_all(struct tmd *tmd, const struct tm_config *next,
         const struct tmd_tls *tls, struct server *fresh[SERVERS_MAX], struct tm_err *err)
 {
     struct tmd_http *http = tmd->http;
     enum tm_code code = TM_OK;
-    size_t count = 0;
-    while (code == TM_OK && count < http->count) {
-        code = start_server(tmd, &http->listeners[count], next, tls, &fresh[count], err);
-        count += code == TM_OK ? 1 : 0;
+    for (size_t i = 0; code == TM_OK && i < http->count; i++) {
+        code = start_server(tmd, &http->listeners[i], next, tls, &fresh[i], err);
     }
-    for (size_t i = 0; code != TM_OK && i < count; i++) {
-        tm_api_stop(fresh[i]->api);
-        free(fresh[i]);
+    for (size_t i = 0; code != TM_OK && i < http->count; i++) {
+        if (fresh[i] != NULL) {
+            tm_api_stop(fresh[i]->api);
+            free(fresh[i]);
+        }
     }
     return code;
 }
