@@ -2,6 +2,7 @@
 #include "view.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/ulid.h"
@@ -196,14 +197,35 @@ static struct tm_json *view_part(
 
 /* Topics ----------------------------------------------------------------------------------- */
 
+static int by_id(const void *id, const void *stream)
+{
+    uint32_t a = *(const uint32_t *)id;
+    uint32_t b = ((const struct tm_stream *)stream)->id;
+    return (a > b) - (a < b);
+}
+
+/* They are in the order of their ids. */
 static const struct tm_stream *find_stream(const struct tm_point *point, uint32_t id)
 {
-    for (size_t i = 0; i < point->stream_count; i++) {
-        if (point->streams[i].id == id) {
-            return &point->streams[i];
+    return point->stream_count > 0 ? bsearch(&id, point->streams, point->stream_count,
+                                             sizeof(*point->streams), by_id)
+                                   : NULL;
+}
+
+/* Parts are in the order of their streams: the first of this one, or of one behind it. */
+static size_t first_part(const struct tm_row_point *row, uint32_t stream)
+{
+    size_t low = 0;
+    size_t high = row->part_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (row->parts[mid].stream < stream) {
+            low = mid + 1;
+        } else {
+            high = mid;
         }
     }
-    return NULL;
+    return low;
 }
 
 static void add_config(struct tm_json *json, const struct tm_row_topic *topic)
@@ -232,10 +254,9 @@ static struct tm_json *view_topic(
     }
     add_known(json, "replication_factor", topic->replication_factor);
     struct tm_json *parts = tm_json_add(json, "partitions", tm_json_array());
-    for (size_t i = 0; i < row->part_count; i++) {
-        if (row->parts[i].stream == topic->stream) {
-            (void)tm_json_push(parts, view_part(answer, topic, i));
-        }
+    for (size_t i = first_part(row, topic->stream);
+            i < row->part_count && row->parts[i].stream == topic->stream; i++) {
+        (void)tm_json_push(parts, view_part(answer, topic, i));
     }
     if ((row->flags & TM_POINT_CONFIGS_UNKNOWN) == 0) {
         add_config(json, topic);

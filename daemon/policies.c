@@ -248,20 +248,6 @@ static void take_headroom(struct topic_state *state, const struct tm_backup_topi
     }
 }
 
-/* What goes into metrics alone. */
-static void count_topic(const struct policy *policy, const struct tm_backup_topic *topic)
-{
-    const char *const *labels =
-            TM_LABELS(policy->config->cluster->name, policy->config->name, topic->topic);
-    tm_metric_add(TM_M_BACKUP_MESSAGES, labels, (double)topic->messages);
-    tm_metric_add(TM_M_BACKUP_BYTES, labels, (double)topic->bytes);
-    tm_metric_add(TM_M_TOPIC_GAPS, labels, (double)topic->lost);
-    tm_metric_add(TM_M_TOPIC_INCARNATIONS, labels, topic->begun ? 1 : 0);
-    tm_metric_set(TM_M_TOPIC_LAG, labels, (double)topic->behind);
-    tm_metric_set(TM_M_TOPIC_LAG_MOST, labels, (double)topic->behind_most);
-    tm_metric_set(TM_M_TOPIC_OPEN_TXN, labels, (double)topic->stuck_ms / 1000);
-}
-
 static void count_gaps(const struct policy *policy, const struct tm_backup_result *result)
 {
     for (int reason = TM_GAP_RETENTION; reason <= TM_GAP_CORRUPT_ON_BROKER; reason++) {
@@ -307,7 +293,6 @@ static void take_topics(struct policy *policy, const struct tmd_job *job)
         state->lost = topic->lost;
         state->failed = topic->failed;
         take_headroom(state, topic, known, job->row.started_ms);
-        count_topic(policy, topic);
     }
     if (job->backup.topic_count == 0) {
         forget_gone(policy, &before);
@@ -353,9 +338,23 @@ static void count_run(struct policy *policy, const struct tmd_job *job)
     }
 }
 
+/* The run counted under the names that it began with: a reload may have taken them away. */
+static void forget_stale(struct policy *policy, const struct tmd_job *job)
+{
+    bool moved = policy != NULL && job->policy != NULL &&
+                 strcmp(policy->config->cluster->name, job->policy->cluster->name) != 0;
+    if (policy == NULL || moved) {
+        tm_metric_forget("policy", job->row.policy);
+    }
+    if (moved) {
+        policy->zeroed = false;
+    }
+}
+
 void tmd_policy_ended(struct tmd *tmd, const struct tmd_job *job)
 {
     struct policy *policy = tmd_policy_find(tmd, job->row.policy);
+    forget_stale(policy, job);
     if (policy == NULL || job->row.finished_ms == 0) {
         return;
     }

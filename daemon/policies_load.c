@@ -9,20 +9,36 @@
 
 enum { HISTORY = 50 }; /* jobs of a policy looked through for its last success */
 
-struct topic_state *tmd_topic_find(struct policy *policy, const char *topic)
+/* The first that is not below it. */
+static size_t place_of(const struct policy *policy, const char *topic)
 {
-    for (size_t i = 0; i < policy->topics.count; i++) {
-        if (strcmp(policy->topics.at[i].topic, topic) == 0) {
-            return &policy->topics.at[i];
+    size_t low = 0;
+    size_t high = policy->topics.count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (strcmp(policy->topics.at[mid].topic, topic) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
         }
     }
-    return NULL;
+    return low;
+}
+
+struct topic_state *tmd_topic_find(struct policy *policy, const char *topic)
+{
+    size_t at = place_of(policy, topic);
+    bool there = at < policy->topics.count && strcmp(policy->topics.at[at].topic, topic) == 0;
+    return there ? &policy->topics.at[at] : NULL;
 }
 
 struct topic_state *tmd_topic_add(struct policy *policy, const char *topic)
 {
-    struct topic_state *state = tm_vec_push(&policy->topics);
-    state->topic = strdup(topic);
+    size_t at = place_of(policy, topic);
+    (void)tm_vec_push(&policy->topics);
+    struct topic_state *state = &policy->topics.at[at];
+    memmove(state + 1, state, (policy->topics.count - 1 - at) * sizeof(*state));
+    *state = (struct topic_state){.topic = strdup(topic)};
     tm_assert(state->topic != NULL);
     return state;
 }
@@ -164,6 +180,7 @@ static void take_history(struct policy *policy, const struct found *found)
     policy->last_result = found->last_result;
     free(policy->last_error);
     policy->last_error = found->last_error;
+    policy->zeroed = false;
     for (size_t i = 0; i < found->topic_count; i++) {
         struct topic_state *state = tmd_topic_add(policy, found->topics[i]);
         state->behind = -1;

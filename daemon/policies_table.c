@@ -101,6 +101,7 @@ static void change_policy(struct policy *policy, const struct tm_config_policy *
     if (moved || unplanned ||
             other_mode) { /* series of the other cluster, or of a next run, would stand still */
         tm_metric_forget("policy", config->name);
+        policy->zeroed = false;
     }
     policy->config = config;
     policy->flushes_seen = policy->flushes_seen && !other_mode;

@@ -27,8 +27,9 @@ struct topic_state {
 struct policy {
     struct tmd *tmd;
     const struct tm_config_policy *config;
-    bool fresh; /* its history is not known, and no run was planned yet */
-    bool gone;  /* not configured any more: it starts nothing */
+    bool fresh;  /* its history is not known, and no run was planned yet */
+    bool gone;   /* not configured any more: it starts nothing */
+    bool zeroed; /* counters of its topics begin at 0, those known so far */
     uv_timer_t timer;
     uv_timer_t flush;       /* mode: continuous */
     int64_t rests_until_ms; /* no flush before: one has failed */
@@ -47,7 +48,7 @@ struct policy {
     char running[TM_ULID_NAME_MAX];
     char newest[TM_ULID_NAME_MAX];
     struct tm_point_totals totals;
-    TM_VEC(struct topic_state) topics;
+    TM_VEC(struct topic_state) topics; /* by name */
     bool paused;
     struct tm_pause_row pause; /* while it is paused; its texts lie in */
     struct tm_arena pause_texts;
@@ -63,7 +64,7 @@ struct tmd_policies {
     TM_VEC(struct tm_status_row) rows;
 };
 
-/* The topic's row; find: NULL where it has none. */
+/* The topic's row; find: NULL where it has none. They are in the order of names, so a row moves when one is added. */
 struct topic_state *tmd_topic_find(struct policy *policy, const char *topic);
 struct topic_state *tmd_topic_add(struct policy *policy, const char *topic);
 void tmd_topics_clear(struct policy *policy);

@@ -184,8 +184,12 @@ static void zero_counters(const struct policy *policy)
 }
 
 /* Likewise those of each topic. */
-static void zero_topics(const struct policy *policy)
+static void zero_topics(struct policy *policy)
 {
+    if (policy->zeroed) {
+        return;
+    }
+    policy->zeroed = true;
     for (size_t i = 0; i < policy->topics.count; i++) {
         const char *const *labels = TM_LABELS(
                 policy->config->cluster->name, policy->config->name, policy->topics.at[i].topic);
@@ -224,7 +228,7 @@ static void show_headroom(const struct policy *policy, int64_t now_ms)
 void tmd_policy_metrics(struct tmd *tmd)
 {
     for (size_t i = 0; i < tmd->policies->count; i++) {
-        const struct policy *policy = tmd->policies->at[i];
+        struct policy *policy = tmd->policies->at[i];
         const char *const *labels = TM_LABELS(policy->config->cluster->name, policy->config->name);
         zero_counters(policy);
         zero_topics(policy);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "job/flush.h"
 #include "tmd.h"
@@ -128,6 +129,24 @@ static enum tm_code backup(struct tmd_job *job, struct tm_err *err)
     return code;
 }
 
+/* On this thread, since a cluster may have ten thousand topics. */
+static void count_topics(const struct tmd_job *job)
+{
+    const struct tm_backup_result *result = &job->outcome->backup;
+    const char *cluster = job->policy->cluster->name;
+    for (size_t i = 0; i < result->topics.count; i++) {
+        const struct tm_backup_topic *topic = &result->topics.at[i];
+        const char *const *labels = TM_LABELS(cluster, job->policy->name, topic->topic);
+        tm_metric_add(TM_M_BACKUP_MESSAGES, labels, (double)topic->messages);
+        tm_metric_add(TM_M_BACKUP_BYTES, labels, (double)topic->bytes);
+        tm_metric_add(TM_M_TOPIC_GAPS, labels, (double)topic->lost);
+        tm_metric_add(TM_M_TOPIC_INCARNATIONS, labels, topic->begun ? 1 : 0);
+        tm_metric_set(TM_M_TOPIC_LAG, labels, (double)topic->behind);
+        tm_metric_set(TM_M_TOPIC_LAG_MOST, labels, (double)topic->behind_most);
+        tm_metric_set(TM_M_TOPIC_OPEN_TXN, labels, (double)topic->stuck_ms / 1000);
+    }
+}
+
 void tmd_run_backup(struct tmd_job *job)
 {
     struct tmd_outcome *outcome = job->outcome;
@@ -138,6 +157,7 @@ void tmd_run_backup(struct tmd_job *job)
         /* A run that was whole before it heard of the cancel is whole. */
         bool cancelled = outcome->backup.partial && atomic_load(&job->cancel);
         outcome->has_backup = true;
+        count_topics(job);
         tmd_vault_alarm(job->policy->vault, &err); /* its log was read: nothing wrong */
         outcome->state = cancelled                 ? TM_JOB_CANCELLED
                          : outcome->backup.partial ? TM_JOB_PARTIAL

@@ -87,14 +87,20 @@ static int64_t end_before(const struct seen *seen, const struct tm_row_part *par
     return part->start;
 }
 
-static bool is_of_topic(const struct tm_point *point, uint32_t stream, const char *topic)
+static int by_id(const void *id, const void *stream)
 {
-    for (size_t i = 0; i < point->stream_count; i++) {
-        if (point->streams[i].id == stream) {
-            return tm_slice_is(point->streams[i].topic, topic);
-        }
-    }
-    return false;
+    uint32_t a = *(const uint32_t *)id;
+    uint32_t b = ((const struct tm_stream *)stream)->id;
+    return (a > b) - (a < b);
+}
+
+static bool is_of_topic(const struct tm_point *point, uint32_t id, const char *topic)
+{
+    const struct tm_stream *stream =
+            point->stream_count > 0
+                    ? bsearch(&id, point->streams, point->stream_count, sizeof(*stream), by_id)
+                    : NULL;
+    return stream != NULL && tm_slice_is(stream->topic, topic);
 }
 
 static enum tm_code add_parts(struct timeline *timeline, struct tm_catalog *catalog,

@@ -12,6 +12,7 @@ import sqlite3
 import time
 
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from rig import jobs, records
 from rig.kafka import HOST
@@ -218,3 +219,52 @@ def test_a_vault_that_never_answers_keeps_no_other_waiting(bootstrap, new_topic,
             assert daemon.get("/v1/vaults/local")["up"] and "up" not in daemon.get("/v1/vaults/stuck")
             assert time.monotonic() - begin < 15
         daemon.kill()  # a stop would wait for what never answers
+
+
+TOPICS = 10_000
+
+
+def create_many(bootstrap, names):
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    for start in range(0, len(names), 500):
+        some = [NewTopic(name, 1, 1, config={"retention.ms": "-1"}) for name in names[start:start + 500]]
+        for future in client.create_topics(some, operation_timeout=120).values():
+            future.result(120)
+
+
+def test_ten_thousand_topics_in_a_cluster(own_broker, tidemarkd):
+    """All of them are stored, listed, told of and restored from, and the event loop hardly notices."""
+    broker = own_broker()
+    names = [f"topic-{number:05}" for number in range(TOPICS)]
+    create_many(broker.bootstrap, names)
+    records.wait_until(lambda: set(names) <= set(records.topic_names(broker.bootstrap)), "the broker to know them all", 120)
+    producer = records.producer(broker.bootstrap)
+    for name in names[::100]:
+        producer.produce(name, b"value of " + name.encode(), b"key")
+    producer.flush(60)
+    daemon = tidemarkd({"policies": [jobs.policy("topic-*", rpo="1h"), jobs.policy("topic-0000?", name="few")]}, bootstrap=broker.bootstrap)
+    result = daemon.backup("p", timeout=300)["result"]
+    assert (result["topics_count"], result["messages_count"]) == (TOPICS, TOPICS // 100), result
+    assert daemon.backup("few")["result"]["topics_count"] == 10
+    assert daemon.backup("p", timeout=300)["result"]["unchanged"] is True
+
+    listed, cursor = [], ""
+    while cursor is not None:
+        page = daemon.get(f"/v1/clusters/source/topics?limit=500&cursor={cursor}")
+        listed += [row["name"] for row in page["items"] if row["name"].startswith("topic-")]
+        cursor = page.get("next_cursor")
+    assert listed == names
+    status = daemon.get("/v1/status?count=true&limit=10")
+    assert status["total_count"] == TOPICS + 10 and status["ok"] and len(status["items"]) == 10
+    (row,) = daemon.get("/v1/status?topic=topic-07700&policy=p")["items"]
+    assert row["state"] == "ok" and row["behind_messages"] == 0
+    point = jobs.newest(daemon)
+    assert len(point["topics"]) == TOPICS and point["messages_count"] == TOPICS // 100
+    text = daemon.api("GET", "/metrics").text
+    assert text.count("\ntidemark_topic_exposure_seconds{") == 502  # metrics.max_topics, and the others of each policy together
+    assert f"\ntidemark_metrics_topics_dropped {TOPICS + 10 - 500}\n" in text
+    daemon.run_job("/v1/restores", jobs.restore_body(suffix=".r") | {"topics": {"include": ["topic-09?00"]}})
+    assert {name for name in records.topic_names(broker.bootstrap) if name.endswith(".r")} == {f"topic-09{n}00.r" for n in range(10)}
+    slow = re.findall(r'^tidemark_event_loop_blocked_seconds_bucket\{le="([0-9.]+|\+Inf)"\} (\d+)$', daemon.api("GET", "/metrics").text, re.M)
+    turns = {bound: int(count) for bound, count in slow}
+    assert turns["+Inf"] == turns["0.25"] > turns["0.001"], turns  # it is measured, and no answer is made for long
