@@ -137,6 +137,11 @@ static void load_points(struct tm_catalog *catalog, const char *policy, struct f
     tm_arena_done(&arena);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 /* Before the first run of this process the topics are those of the newest point. */
 static void load_topics(struct tm_catalog *catalog, struct found *found)
 {
@@ -148,6 +153,9 @@ static void load_topics(struct tm_catalog *catalog, struct found *found)
         for (size_t i = 0; i < point.stream_count; i++) {
             found->topics[found->topic_count++] =
                     tm_arena_str(&found->arena, point.streams[i].topic);
+        }
+        if (found->topic_count > 0) { /* in order, each is added behind the one before */
+            qsort(found->topics, found->topic_count, sizeof(const char *), by_name);
         }
     }
     tm_arena_done(&arena);
@@ -182,6 +190,9 @@ static void take_history(struct policy *policy, const struct found *found)
     policy->last_error = found->last_error;
     policy->zeroed = false;
     for (size_t i = 0; i < found->topic_count; i++) {
+        if (i > 0 && strcmp(found->topics[i], found->topics[i - 1]) == 0) {
+            continue; /* two histories of one name */
+        }
         struct topic_state *state = tmd_topic_add(policy, found->topics[i]);
         state->behind = -1;
         state->retention_ms = -1;
