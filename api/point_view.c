@@ -2,7 +2,6 @@
 #include "view.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/ulid.h"
@@ -197,21 +196,6 @@ static struct tm_json *view_part(
 
 /* Topics ----------------------------------------------------------------------------------- */
 
-static int by_id(const void *id, const void *stream)
-{
-    uint32_t a = *(const uint32_t *)id;
-    uint32_t b = ((const struct tm_stream *)stream)->id;
-    return (a > b) - (a < b);
-}
-
-/* They are in the order of their ids. */
-static const struct tm_stream *find_stream(const struct tm_point *point, uint32_t id)
-{
-    return point->stream_count > 0 ? bsearch(&id, point->streams, point->stream_count,
-                                             sizeof(*point->streams), by_id)
-                                   : NULL;
-}
-
 /* Parts are in the order of their streams: the first of this one, or of one behind it. */
 static size_t first_part(const struct tm_row_point *row, uint32_t stream)
 {
@@ -242,7 +226,7 @@ static struct tm_json *view_topic(
         const struct tm_point_answer *answer, const struct tm_row_topic *topic)
 {
     const struct tm_row_point *row = &answer->point.row;
-    const struct tm_stream *stream = find_stream(&answer->point, topic->stream);
+    const struct tm_stream *stream = tm_point_stream(&answer->point, topic->stream);
     struct tm_json *json = tm_json_object();
     char id[TOPIC_ID_TEXT];
     if (stream != NULL) {
@@ -273,7 +257,7 @@ static void add_groups(struct tm_json *json, const struct tm_point *point)
     struct tm_slice group_shown = TM_SLICE_NULL;
     for (size_t i = 0; i < point->row.group_count; i++) {
         const struct tm_row_group *row = &point->row.groups[i];
-        const struct tm_stream *stream = find_stream(point, row->stream);
+        const struct tm_stream *stream = tm_point_stream(point, row->stream);
         if (row->offset < 0 || stream == NULL) {
             continue;
         }

@@ -87,22 +87,6 @@ static int64_t end_before(const struct seen *seen, const struct tm_row_part *par
     return part->start;
 }
 
-static int by_id(const void *id, const void *stream)
-{
-    uint32_t a = *(const uint32_t *)id;
-    uint32_t b = ((const struct tm_stream *)stream)->id;
-    return (a > b) - (a < b);
-}
-
-static bool is_of_topic(const struct tm_point *point, uint32_t id, const char *topic)
-{
-    const struct tm_stream *stream =
-            point->stream_count > 0
-                    ? bsearch(&id, point->streams, point->stream_count, sizeof(*stream), by_id)
-                    : NULL;
-    return stream != NULL && tm_slice_is(stream->topic, topic);
-}
-
 static enum tm_code add_parts(struct timeline *timeline, struct tm_catalog *catalog,
         const struct tm_point *point, struct tick *tick, struct tm_err *err)
 {
@@ -112,7 +96,7 @@ static enum tm_code add_parts(struct timeline *timeline, struct tm_catalog *cata
     for (size_t i = 0; code == TM_OK && i < point->row.part_count; i++) {
         const struct tm_row_part *part = &point->row.parts[i];
         struct tm_part_totals totals = {0};
-        if (!is_of_topic(point, part->stream, timeline->query.topic)) {
+        if (!tm_slice_is(tm_point_topic(point, part->stream), timeline->query.topic)) {
             continue;
         }
         code = tm_catalog_part_totals(catalog, part->stream, part->partition,

@@ -64,14 +64,20 @@ static void let_go(struct tmd *tmd, struct tmd_known_vault *known)
     free(known);
 }
 
+/* It came, or is another one: whether it answers, and what its log holds, is to be found out. */
+static void look_anew(struct tmd_known_vault *known)
+{
+    known->due = true;
+    known->unread = true;
+}
+
 /* Whether it answers is to be found out anew; what its catalog says stays until that is counted. */
 static void change(struct tmd_known_vault *known, const struct tm_config_vault *config)
 {
     if (!tm_config_same_vault(known->config, config)) {
         known->probe = (struct tmd_vault_probe){0};
         known->probing = false; /* what goes on is of the section before */
-        known->due = true;
-        known->unread = true;
+        look_anew(known);
         bool no_quota = known->config->quota > 0 && config->quota == 0;
         if (known->config->type != config->type || no_quota) { /* series that would stand still */
             tm_metric_forget("vault", config->name);
@@ -99,8 +105,7 @@ void tmd_vaults_adopt(struct tmd *tmd)
             change(fresh[i], &config->vaults[i]);
         } else {
             fresh[i] = make_known(&config->vaults[i]);
-            fresh[i]->due = true;
-            fresh[i]->unread = true;
+            look_anew(fresh[i]);
         }
     }
     free(vaults->at);

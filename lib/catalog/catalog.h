@@ -79,6 +79,10 @@ struct tm_point {
 
 enum tm_code tm_catalog_point(struct tm_catalog *catalog, const struct tm_id16 *ulid,
         struct tm_arena *arena, struct tm_point *out, struct tm_err *err) TM_MUST_CHECK;
+/* The stream of that id, which a row names; NULL: no row does. O(log(streams)), any thread. */
+const struct tm_stream *tm_point_stream(const struct tm_point *point, uint32_t id);
+/* Its topic's name; "" where there is none. */
+struct tm_slice tm_point_topic(const struct tm_point *point, uint32_t id);
 /* The newest point of a policy of a cluster. */
 enum tm_code tm_catalog_newest_point(struct tm_catalog *catalog, struct tm_slice cluster_id,
         struct tm_slice policy, struct tm_arena *arena, struct tm_point *out,

@@ -143,17 +143,18 @@ enum tm_code tm_journal_get_job(struct tm_journal *journal, const struct tm_id16
     return TM_OK;
 }
 
+#define POLICIES "(SELECT value FROM json_each(?5))" /* of a JSON array */
+
 /* One text for each index that can carry the question. */
 #define JOBS_WHERE \
     " AND (?1 = 0 OR (?1 >> kind) & 1) AND created_ms >= ?2 AND (?3 IS NULL OR id < ?3)" \
     " AND (?4 = 0 OR (?4 >> state) & 1) AND (?8 < 0 OR state = ?8)" \
-    " AND (?5 IS NULL OR policy IN (SELECT value FROM json_each(?5))) AND (?7 = 0 OR created_ms " \
-    "< ?7) ORDER BY id DESC LIMIT ?6"
+    " AND (?5 IS NULL OR policy IN " POLICIES ") AND (?7 = 0 OR created_ms < ?7)" \
+    " ORDER BY id DESC LIMIT ?6"
 
 static const char all_jobs[] = "SELECT " JOB_COLUMNS " FROM job WHERE 1" JOBS_WHERE;
-static const char jobs_of_policy[] =
-        "SELECT " JOB_COLUMNS
-        " FROM job WHERE policy IN (SELECT value FROM json_each(?5))" JOBS_WHERE;
+static const char jobs_of_policies[] =
+        "SELECT " JOB_COLUMNS " FROM job WHERE policy IN " POLICIES JOBS_WHERE;
 static const char jobs_in_state[] = "SELECT " JOB_COLUMNS " FROM job WHERE state = ?8" JOBS_WHERE;
 static const char jobs_open[] = "SELECT " JOB_COLUMNS " FROM job WHERE state IN (0, 1)" JOBS_WHERE;
 
@@ -172,7 +173,7 @@ static const char *jobs_text(const struct tm_job_query *query)
         return jobs_open;
     }
     if (query->policies.count > 0) {
-        return jobs_of_policy;
+        return jobs_of_policies;
     }
     return only_state(query) >= 0 ? jobs_in_state : all_jobs;
 }

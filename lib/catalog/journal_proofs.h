@@ -10,10 +10,10 @@
 
 #include "catalog/journal.h"
 
+/* TM_JOB_VERIFY: of a vault, to a depth. TM_JOB_DRILL: of a cluster's policy. */
 struct tm_proof_row {
-    enum tm_job_kind
-            kind;   /* TM_JOB_VERIFY: of a vault, to a depth; TM_JOB_DRILL: of a cluster's policy */
-    const char *of; /* vault; cluster */
+    enum tm_job_kind kind;
+    const char *of;  /* vault; cluster */
     const char *how; /* depth; policy */
     int64_t at_ms;
 };

@@ -7,28 +7,27 @@
 #include "catalog/handle.h"
 #include "catalog/points.h"
 
-/* Names are BLOBs here. */
-#define IN_LIST(names) "SELECT CAST(value AS BLOB) FROM json_each(" names ")"
+/* Of a JSON array; names are BLOBs here. */
+#define CLUSTERS "(SELECT CAST(value AS BLOB) FROM json_each(?1))"
+#define POLICIES "(SELECT CAST(value AS BLOB) FROM json_each(?6))"
 
 /* The policy's index carries the question where there is one, else that of all ULIDs. */
 #define FILTERS \
-    " AND (?1 IS NULL OR p.cluster_name IN (" IN_LIST( \
-            "?1") "))" \
-                  " AND p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 IS NULL OR p.ulid < ?4)" \
-                  " AND (?5 = 0 OR p.chain IN (SELECT d.chain" \
-                  " FROM (SELECT DISTINCT chain, stream, part FROM point_part) d WHERE EXISTS " \
-                  "(SELECT 1" \
-                  " FROM run r WHERE r.stream = d.stream AND r.part = d.part AND r.ts_min < ?5)))" \
-                  " ORDER BY p.ulid DESC"
+    " AND (?1 IS NULL OR p.cluster_name IN " CLUSTERS ")" \
+    " AND p.time_ms >= ?2 AND p.time_ms < ?3 AND (?4 IS NULL OR p.ulid < ?4)" \
+    " AND (?5 = 0 OR p.chain IN (SELECT d.chain" \
+    " FROM (SELECT DISTINCT chain, stream, part FROM point_part) d WHERE EXISTS (SELECT 1" \
+    " FROM run r WHERE r.stream = d.stream AND r.part = d.part AND r.ts_min < ?5)))" \
+    " ORDER BY p.ulid DESC"
 
 static const char select_all[] = TM_POINTS_SELECT " WHERE 1" FILTERS;
-static const char select_of_policy[] = TM_POINTS_SELECT
-        " WHERE p.chain IN (SELECT id FROM chain WHERE policy IN (" IN_LIST("?6") "))" FILTERS;
+static const char select_of_policies[] = TM_POINTS_SELECT
+        " WHERE p.chain IN (SELECT id FROM chain WHERE policy IN " POLICIES ")" FILTERS;
 
 static enum tm_code use_query(struct tm_sql *sql, const struct tm_point_query *query,
         struct tm_arena *arena, struct tm_stmt *stmt, struct tm_err *err)
 {
-    const char *text = query->policies.count > 0 ? select_of_policy : select_all;
+    const char *text = query->policies.count > 0 ? select_of_policies : select_all;
     if (tm_sql_use(sql, text, stmt, err) != TM_OK) {
         return err->code;
     }

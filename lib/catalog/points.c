@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalog/points.h"
 
+#include <stdlib.h>
+
 #include "catalog/damage.h"
 #include "catalog/handle.h"
 
@@ -111,4 +113,26 @@ enum tm_code tm_catalog_point_totals(struct tm_catalog *catalog, const char *pol
             .newest_ms = tm_sql_i64(&stmt, 2),
     };
     return TM_OK;
+}
+
+/* A point that was read ---------------------------------------------------------------------- */
+
+static int by_id(const void *id, const void *stream)
+{
+    uint32_t a = *(const uint32_t *)id;
+    uint32_t b = ((const struct tm_stream *)stream)->id;
+    return (a > b) - (a < b);
+}
+
+const struct tm_stream *tm_point_stream(const struct tm_point *point, uint32_t id)
+{
+    return point->stream_count > 0 ? bsearch(&id, point->streams, point->stream_count,
+                                             sizeof(*point->streams), by_id)
+                                   : NULL;
+}
+
+struct tm_slice tm_point_topic(const struct tm_point *point, uint32_t id)
+{
+    const struct tm_stream *stream = tm_point_stream(point, id);
+    return stream != NULL ? stream->topic : tm_slice_str("");
 }

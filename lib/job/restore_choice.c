@@ -24,16 +24,6 @@ static enum tm_code load_point(const struct tm_restore_options *options, const s
     return TM_OK;
 }
 
-static struct tm_slice topic_name(const struct tm_point *point, uint32_t stream)
-{
-    for (size_t i = 0; i < point->stream_count; i++) {
-        if (point->streams[i].id == stream) {
-            return point->streams[i].topic;
-        }
-    }
-    return tm_slice_str("");
-}
-
 static bool is_selected(const struct tm_restore_options *options, const char *topic)
 {
     return (options->select == NULL || tm_select_matches(options->select, topic)) &&
@@ -93,7 +83,7 @@ static void warn_gone(const struct tm_restore_options *options, struct tm_restor
     size_t told = 0;
     for (size_t i = 0; i < before->row.topic_count && told < NOTES_MAX; i++) {
         const char *topic =
-                tm_arena_str(&plan->arena, topic_name(before, before->row.topics[i].stream));
+                tm_arena_str(&plan->arena, tm_point_topic(before, before->row.topics[i].stream));
         if (has_stream(point, before->row.topics[i].stream) || !is_selected(options, topic)) {
             continue;
         }
@@ -134,10 +124,11 @@ static void check_overlap(const struct tm_restore_options *options, struct tm_re
         const struct tm_point *other)
 {
     for (size_t i = 0; i < other->row.topic_count; i++) {
-        struct tm_slice topic = topic_name(other, other->row.topics[i].stream);
+        struct tm_slice topic = tm_point_topic(other, other->row.topics[i].stream);
         const char *name = tm_arena_str(&plan->arena, topic);
         for (size_t t = 0; is_selected(options, name) && t < plan->point.row.topic_count; t++) {
-            if (!tm_slice_eq(topic_name(&plan->point, plan->point.row.topics[t].stream), topic)) {
+            if (!tm_slice_eq(
+                        tm_point_topic(&plan->point, plan->point.row.topics[t].stream), topic)) {
                 continue;
             }
             tm_job_note_add(&plan->blocking, &plan->arena, "invalid-request", name, -1,
@@ -276,10 +267,7 @@ enum tm_code tm_restore_count(const struct tm_restore_options *options,
         const struct tm_restore_plan *plan, struct tm_restore_topic *topic,
         struct tm_chosen_budget *budget, struct tm_err *err)
 {
-    const struct tm_stream *stream = NULL;
-    for (size_t i = 0; stream == NULL && i < plan->point.stream_count; i++) {
-        stream = plan->point.streams[i].id == topic->stream ? &plan->point.streams[i] : NULL;
-    }
+    const struct tm_stream *stream = tm_point_stream(&plan->point, topic->stream);
     tm_assert(stream != NULL); /* a point has the stream of each of its topics */
     enum tm_code code = TM_OK;
     topic->exact = true;
@@ -394,7 +382,7 @@ static void check_unwindowed(const struct tm_restore_options *options, struct tm
     size_t count = 0;
     for (size_t i = 0; i < plan->point.row.topic_count; i++) {
         const char *topic = tm_arena_str(
-                &plan->arena, topic_name(&plan->point, plan->point.row.topics[i].stream));
+                &plan->arena, tm_point_topic(&plan->point, plan->point.row.topics[i].stream));
         bool selected = options->select == NULL || tm_select_matches(options->select, topic);
         if (selected && !tm_restore_wants(options, topic)) {
             if (count < NAMES_MAX) {

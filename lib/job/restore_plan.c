@@ -39,16 +39,6 @@ static void block(
     tm_job_note_add(&plan->blocking, &plan->arena, slug, topic, -1, detail);
 }
 
-static const struct tm_stream *stream_of(const struct tm_point *point, uint32_t id)
-{
-    for (size_t i = 0; i < point->stream_count; i++) {
-        if (point->streams[i].id == id) {
-            return &point->streams[i];
-        }
-    }
-    return NULL;
-}
-
 /* The name that the topic gets: renamed if it is listed, else prefix and suffix around it. */
 static const char *target_name(
         const struct tm_restore_options *options, struct tm_restore_plan *plan, const char *source)
@@ -80,7 +70,7 @@ static enum tm_code add_topic(const struct tm_restore_options *options,
         struct tm_restore_plan *plan, const struct tm_row_topic *row,
         struct tm_chosen_budget *budget, struct tm_err *err)
 {
-    const struct tm_stream *stream = stream_of(&plan->point, row->stream);
+    const struct tm_stream *stream = tm_point_stream(&plan->point, row->stream);
     tm_assert(stream != NULL);
     const char *source = tm_arena_str(&plan->arena, stream->topic);
     bool selected = options->select == NULL || tm_select_matches(options->select, source);

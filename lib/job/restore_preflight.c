@@ -111,12 +111,9 @@ static enum tm_code count_older(struct restore_look *look, const struct tm_resto
         int64_t cut_ms, int64_t *out, struct tm_err *err)
 {
     const struct tm_restore_plan *plan = look->plan;
-    const struct tm_stream *stream = NULL;
+    const struct tm_stream *stream = tm_point_stream(&plan->point, line->stream);
     int64_t count = 0;
     enum tm_code code = TM_OK;
-    for (size_t i = 0; stream == NULL && i < plan->point.stream_count; i++) {
-        stream = plan->point.streams[i].id == line->stream ? &plan->point.streams[i] : NULL;
-    }
     tm_assert(stream != NULL); /* a point has the stream of each of its topics */
     for (size_t i = 0; code == TM_OK && i < plan->point.row.part_count; i++) {
         const struct tm_row_part *row = &plan->point.row.parts[i];

@@ -48,16 +48,6 @@ static int64_t topic_keeps_ms(const struct tm_row_topic *topic)
     return ms < 0 ? INT64_MAX : ms;
 }
 
-static struct tm_slice topic_name(const struct tm_point *point, uint32_t stream)
-{
-    for (size_t i = 0; i < point->stream_count; i++) {
-        if (point->streams[i].id == stream) {
-            return point->streams[i].topic;
-        }
-    }
-    return tm_slice_str("");
-}
-
 static void warn_topic(struct tm_retention_plan *plan, const struct tm_retention_policy *policy,
         const struct tm_gfs_spacing *spacing, const char *topic, int64_t keeps_ms)
 {
@@ -96,7 +86,7 @@ static enum tm_code warn_policy(const struct tm_retention_options *options,
         int64_t keeps_ms = topic_keeps_ms(topic);
         bool warn = spacing.widest_ms > keeps_ms;
         if (warn && shown < TOPICS_SHOWN) {
-            const char *name = tm_arena_str(&plan->arena, topic_name(&point, topic->stream));
+            const char *name = tm_arena_str(&plan->arena, tm_point_topic(&point, topic->stream));
             warn_topic(plan, policy, &spacing, name, keeps_ms);
             shown++;
         } else {
